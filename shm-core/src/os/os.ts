@@ -1,0 +1,77 @@
+/**
+ * What the rest of shm-core may ask of an operating system about memory. One backend per platform implements it, and one
+ * conformance suite (`os/testing/segment-conformance.ts`) holds every backend to the same behaviour.
+ */
+
+export const PageKinds = ['base', 'transparent-2m', 'hugetlb-2m', 'hugetlb-1g', 'windows-large'] as const;
+/** What kind of pages back a segment. */
+export type PageKind = (typeof PageKinds)[number];
+
+/** What a mapping of a segment may do; the MMU holds to it. */
+export type Access = 'read' | 'write';
+
+/** A file descriptor (or handle) that this process owns. Closing is idempotent; using it after closing throws. */
+export interface OwnedFd extends Disposable {
+  /** The number, for system calls. Throws when closed. */
+  readonly raw: number;
+  readonly closed: boolean;
+  close(): void;
+}
+
+/** A range of this process's addresses onto which a segment is mapped. */
+export interface MappedRange {
+  /** Mapped length, B: a multiple of the segment's page size. */
+  readonly bytes: number;
+  readonly access: Access;
+  /** Whether `view` buffers can be detached with `ArrayBuffer.prototype.transfer()` without copying. */
+  readonly transferable: boolean;
+  /**
+   * An ArrayBuffer over `[offset, offset + length)`, no copy. The first view of a range costs time that grows with its length:
+   * view once, reuse. Lives until `release()`; after it the buffer still reads and writes, but private, zeroed memory.
+   */
+  view(offset: number, length: number): ArrayBuffer;
+  /** Gives up the shared pages. Idempotent. A dangling pointer into the range reads zeros and never faults. */
+  release(): void;
+}
+
+/** The memory operations of one platform. */
+export interface SegmentOs {
+  readonly name: 'linux' | 'in-memory';
+  /** Size of a base page, B. */
+  readonly basePageBytes: number;
+  /** Size of one page of `kind`, B; undefined when this platform has no such pages. Makes no probe beyond reading what exists. */
+  pageBytes(kind: PageKind): number | undefined;
+  /**
+   * A new, zeroed, unsealed segment of exactly `bytes`, a positive multiple of the page size. Nothing is populated yet.
+   * @throws OsError when the platform refuses (the pool is empty, the kind is unknown).
+   */
+  create(label: string, bytes: number, kind: PageKind): OwnedFd;
+  /** Reserves and populates `[offset, offset + bytes)`, off the event loop. @throws OsError (ENOSPC, ENOMEM) and leaves what was there. */
+  populate(fd: OwnedFd, offset: number, bytes: number): Promise<void>;
+  /** Forbids, for ever and for everybody, that the segment shrinks, grows or is sealed further. */
+  seal(fd: OwnedFd): void;
+  /** A second, read-only opening of the same segment. */
+  openReadOnly(fd: OwnedFd): OwnedFd;
+  /** Size of the segment behind a descriptor, B. */
+  sizeOf(fd: OwnedFd): number;
+  /** Maps the whole segment. `bytes` must be its size; not inherited by forked children. @throws OsError (ENOMEM, EACCES). */
+  map(fd: OwnedFd, bytes: number, access: Access, kind: PageKind): MappedRange;
+}
+
+/** A system call that failed: which one, and the errno it left. */
+export class OsError extends Error {
+  override readonly name = 'OsError';
+  /** The system call, for example `mmap`. */
+  readonly call: string;
+  /** errno as a number, for example 12. */
+  readonly errno: number;
+  /** errno by name, for example `ENOMEM`. */
+  readonly code: string;
+
+  constructor(call: string, errno: number, code: string, detail?: string) {
+    super(`${call} failed: ${code}${detail === undefined ? '' : ` (${detail})`}`);
+    this.call = call;
+    this.errno = errno;
+    this.code = code;
+  }
+}
