@@ -1,0 +1,107 @@
+/**
+ * A typed client over a grpc-js channel: promises for unary methods, async iterators for server streams. Every failure is
+ * a LeaseholdError. An aborted signal cancels the call on the wire and is reported as ABORTED with its reason as cause.
+ */
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescService,
+  Message,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+import * as grpc from '@grpc/grpc-js';
+import { LeaseholdError } from './leasehold-error.ts';
+import { openServerStream, type ServerStream } from './server-stream.ts';
+import { methodDefinition } from './service-definition.ts';
+import { fromServiceError } from './status-details.ts';
+
+export interface CallOptions {
+  /** Cancels the call, or the stream while it is read. */
+  readonly signal?: AbortSignal;
+  /** How long from now the call may take, ms; a stream: how long it may live. Unbounded when not given. */
+  readonly deadlineMs?: number;
+  /** Request headers, for example `authorization`. */
+  readonly metadata?: grpc.Metadata;
+}
+
+/** One function for each unary and server-streaming method; methods that stream requests are not part of it. */
+export type ServiceClient<S extends DescService> = {
+  readonly [K in keyof S['method'] as S['method'][K] extends DescMethodUnary | DescMethodServerStreaming
+    ? K
+    : never]: S['method'][K] extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageInitShape<I>, options?: CallOptions) => Promise<MessageShape<O>>
+    : S['method'][K] extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageInitShape<I>, options?: CallOptions) => ServerStream<MessageShape<O>>
+      : never;
+};
+
+export function createServiceClient<S extends DescService>(desc: S, client: grpc.Client): ServiceClient<S> {
+  const functions: [string, unknown][] = [];
+  for (const method of desc.methods) {
+    if (method.methodKind === 'unary') {
+      functions.push([method.localName, unaryFunction(method, client)]);
+    } else if (method.methodKind === 'server_streaming') {
+      functions.push([method.localName, serverStreamingFunction(method, client)]);
+    }
+  }
+  // fromEntries forgets the names; they are those of the descriptor, from which the type is made.
+  return Object.fromEntries(functions) as ServiceClient<S>;
+}
+
+function unaryFunction(
+  method: DescMethod,
+  client: grpc.Client,
+): (request: MessageInitShape<DescMessage>, options?: CallOptions) => Promise<Message> {
+  const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
+  return (request, options = {}) =>
+    new Promise((resolve, reject) => {
+      const { signal } = options;
+      if (signal?.aborted) return reject(aborted(path, signal));
+      const cancel = () => call.cancel();
+      const call = client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        options.metadata ?? new grpc.Metadata(),
+        wireOptions(options),
+        (error, response) => {
+          signal?.removeEventListener('abort', cancel);
+          if (error === null && response !== undefined) return resolve(response);
+          reject(signal?.aborted ? aborted(path, signal) : fromServiceError(error));
+        },
+      );
+      signal?.addEventListener('abort', cancel, { once: true });
+    });
+}
+
+function serverStreamingFunction(
+  method: DescMethod,
+  client: grpc.Client,
+): (request: MessageInitShape<DescMessage>, options?: CallOptions) => ServerStream<Message> {
+  const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
+  return (request, options = {}) => {
+    const { signal } = options;
+    if (signal?.aborted) throw aborted(path, signal);
+    const call = client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      options.metadata ?? new grpc.Metadata(),
+      wireOptions(options),
+    );
+    return openServerStream(call, signal, () => aborted(path, signal));
+  };
+}
+
+function wireOptions({ deadlineMs }: CallOptions): grpc.CallOptions {
+  return deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+}
+
+function aborted(path: string, signal: AbortSignal | undefined): LeaseholdError {
+  return new LeaseholdError('ABORTED', `The call ${path} was aborted by its caller.`, { cause: signal?.reason });
+}

@@ -1,0 +1,156 @@
+/**
+ * LeaseholdError ↔ gRPC status. The reason travels as google.rpc.ErrorInfo inside a google.rpc.Status in the trailer
+ * `grpc-status-details-bin`, which clients in every language know how to read.
+ *
+ * Both directions are bounded: trailers stay below the 8 KiB that other implementations accept, and what a peer sends is
+ * checked before it is believed.
+ */
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { type Any, anyPack, anyUnpack } from '@bufbuild/protobuf/wkt';
+import * as grpc from '@grpc/grpc-js';
+import { Code } from '../gen/google/rpc/code_pb.js';
+import { BadRequestSchema, ErrorInfoSchema, QuotaFailureSchema } from '../gen/google/rpc/error_details_pb.js';
+import { StatusSchema } from '../gen/google/rpc/status_pb.js';
+import { ERROR_CATALOGUE, type ErrorCode, type GrpcStatusName, isErrorCode } from './error-catalogue.ts';
+import { LeaseholdError } from './leasehold-error.ts';
+
+export const ERROR_DOMAIN = 'leasehold';
+
+const DETAILS_TRAILER = 'grpc-status-details-bin';
+const DETAILS_BYTES_MAX = 4096;
+const DETAILS_RECEIVED_BYTES_MAX = 16_384;
+const MESSAGE_CHARACTERS_MAX = 1000;
+const METADATA_ENTRIES_MAX = 16;
+const METADATA_VALUE_CHARACTERS_MAX = 256;
+const METADATA_KEY = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+const VIOLATIONS_MAX = 8;
+
+/** Further details that a status may carry. */
+export interface StatusExtras {
+  readonly badRequest?: readonly { readonly field: string; readonly description: string }[];
+  readonly quotaFailure?: readonly { readonly subject: string; readonly description: string }[];
+}
+
+/** What a grpc-js handler hands to its callback, or emits as 'error' on its stream. */
+export interface StatusError extends Error {
+  readonly code: grpc.status;
+  readonly details: string;
+  readonly metadata: grpc.Metadata;
+}
+
+/** What a status without our ErrorInfo means: from a proxy, from grpc-js itself, or from an older broker. */
+const CODE_OF_BARE_STATUS: Partial<Record<GrpcStatusName, ErrorCode>> = {
+  CANCELLED: 'ABORTED',
+  DEADLINE_EXCEEDED: 'TIMED_OUT',
+  FAILED_PRECONDITION: 'INVALID_STATE',
+  INVALID_ARGUMENT: 'INVALID_ARGUMENT',
+  PERMISSION_DENIED: 'PERMISSION_DENIED',
+  UNAUTHENTICATED: 'UNAUTHENTICATED',
+  UNAVAILABLE: 'BROKER_LOST',
+  UNIMPLEMENTED: 'UNSUPPORTED_VERSION',
+};
+
+export function toServiceError(error: LeaseholdError, extras: StatusExtras = {}): StatusError {
+  const code = Code[ERROR_CATALOGUE[error.code].status];
+  const message = bounded(error.message, MESSAGE_CHARACTERS_MAX);
+  const info = create(ErrorInfoSchema, {
+    reason: error.code,
+    domain: ERROR_DOMAIN,
+    metadata: boundedMetadata(error.metadata),
+  });
+  const status = create(StatusSchema, { code, message, details: [anyPack(ErrorInfoSchema, info)] });
+  for (const detail of packExtras(extras)) {
+    status.details.push(detail);
+    // ErrorInfo comes first and is always kept; the others only help people.
+    if (toBinary(StatusSchema, status).length > DETAILS_BYTES_MAX) status.details.pop();
+  }
+  const metadata = new grpc.Metadata();
+  metadata.set(DETAILS_TRAILER, Buffer.from(toBinary(StatusSchema, status)));
+  return Object.assign(new Error(message, { cause: error }), { code: code as number, details: message, metadata });
+}
+
+function packExtras({ badRequest = [], quotaFailure = [] }: StatusExtras): Any[] {
+  const details: Any[] = [];
+  if (badRequest.length > 0) {
+    const fieldViolations = badRequest.slice(0, VIOLATIONS_MAX).map(({ field, description }) => ({
+      field: bounded(field, METADATA_VALUE_CHARACTERS_MAX),
+      description: bounded(description, METADATA_VALUE_CHARACTERS_MAX),
+    }));
+    details.push(anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations })));
+  }
+  if (quotaFailure.length > 0) {
+    const violations = quotaFailure.slice(0, VIOLATIONS_MAX).map(({ subject, description }) => ({
+      subject: bounded(subject, METADATA_VALUE_CHARACTERS_MAX),
+      description: bounded(description, METADATA_VALUE_CHARACTERS_MAX),
+    }));
+    details.push(anyPack(QuotaFailureSchema, create(QuotaFailureSchema, { violations })));
+  }
+  return details;
+}
+
+/**
+ * Whatever a grpc-js call failed with, as a LeaseholdError. A status without our details is classified by its code;
+ * what is no status at all is INTERNAL. The original is the `cause`.
+ */
+export function fromServiceError(error: unknown): LeaseholdError {
+  if (error instanceof LeaseholdError) return error;
+  if (!isStatusError(error)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return new LeaseholdError('INTERNAL', bounded(message, MESSAGE_CHARACTERS_MAX), { cause: error });
+  }
+  const info = readErrorInfo(error.metadata);
+  const message = bounded(error.details, MESSAGE_CHARACTERS_MAX);
+  const metadata = info === undefined ? {} : boundedMetadata(info.metadata);
+  if (info !== undefined && isErrorCode(info.reason)) {
+    return new LeaseholdError(info.reason, message, { metadata, cause: error });
+  }
+  const code = CODE_OF_BARE_STATUS[grpc.status[error.code] as GrpcStatusName] ?? 'INTERNAL';
+  // A reason that only a newer broker knows is kept where a person can see it.
+  const unknownReason = info === undefined ? {} : { reason: bounded(info.reason, METADATA_VALUE_CHARACTERS_MAX) };
+  return new LeaseholdError(code, message, { metadata: { ...metadata, ...unknownReason }, cause: error });
+}
+
+function isStatusError(error: unknown): error is grpc.ServiceError {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'number' &&
+    'details' in error &&
+    typeof error.details === 'string' &&
+    'metadata' in error &&
+    error.metadata instanceof grpc.Metadata
+  );
+}
+
+function readErrorInfo(trailers: grpc.Metadata): MessageShape<typeof ErrorInfoSchema> | undefined {
+  const [bytes] = trailers.get(DETAILS_TRAILER);
+  if (!(bytes instanceof Uint8Array) || bytes.length > DETAILS_RECEIVED_BYTES_MAX) return undefined;
+  const status = tryRead(() => fromBinary(StatusSchema, bytes));
+  for (const detail of status?.details ?? []) {
+    const info = tryRead(() => anyUnpack(detail, ErrorInfoSchema));
+    if (info?.domain === ERROR_DOMAIN) return info;
+  }
+  return undefined;
+}
+
+/** Undecodable details are no details: the status code is still worth having. */
+function tryRead<M extends MessageShape<DescMessage>>(read: () => M | undefined): M | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+function boundedMetadata(metadata: Readonly<Record<string, string>>): Record<string, string> {
+  const kept = Object.entries(metadata)
+    .filter(([key]) => METADATA_KEY.test(key))
+    .slice(0, METADATA_ENTRIES_MAX)
+    .map(([key, value]) => [key, bounded(value, METADATA_VALUE_CHARACTERS_MAX)] as const);
+  return Object.fromEntries(kept);
+}
+
+/** Cut, and without the lone surrogates on which grpc-js's header encoding throws. */
+function bounded(text: string, charactersMax: number): string {
+  return text.slice(0, charactersMax).toWellFormed();
+}
