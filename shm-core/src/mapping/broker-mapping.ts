@@ -1,0 +1,261 @@
+/**
+ * A mapping as the broker owns it: its segments, its participants and the words that only the broker writes. It decides
+ * nothing: who may join, who publishes and when a process is gone is told to it.
+ *
+ * The broker never touches a data segment after initialising it: a writer could punch pages out of one, and reading there
+ * could then kill. Lock segments and pages are base pages, where a punched page reads as zero.
+ */
+import { LOCK_SEGMENT, PARTICIPANT_PAGE } from '../layout/regions.ts';
+import { eraOf, low32, wholeSequence } from '../layout/sequence.ts';
+import type { Access, MappedRange, OwnedFd, PageKind, SegmentOs } from '../os/os.ts';
+import type { Segment, SegmentAllocator, SegmentGrant } from '../segment/allocate-segment.ts';
+import { LOCK_WORD, LockSegment } from './lock-segment.ts';
+import { PAGE_WORD, type ParticipantCounters, ParticipantPage } from './participant-page.ts';
+
+/** What a mapping is created with. */
+export interface BrokerMappingSpec {
+  /** Never reused by this broker. */
+  readonly id: bigint;
+  /** For /proc/…/maps; not unique. */
+  readonly label: string;
+  readonly payloadBytes: number;
+  readonly pages: 'auto' | 'require' | 'never';
+  readonly maxParticipants: number;
+  /** Lays out the data segment, which is zero and mapped only while this runs. Absent for a plain mapping. */
+  readonly layOut?: (data: MappedRange) => void;
+  /** For a channel: the sequence before its first frame. */
+  readonly head?: number;
+  /** Called with what each segment will take before it is taken; throws to refuse. */
+  readonly admit: (mappedBytes: number, kind: PageKind) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface NewParticipant {
+  readonly index: number;
+  readonly generation: number;
+  /** Name of its session’s doorbell, 16 raw bytes. */
+  readonly bell: Uint8Array;
+  /** Whether a `block` publisher waits for its cursor. */
+  readonly counted: boolean;
+  /** For a subscriber: how many frames before the newest it begins. */
+  readonly history: number;
+}
+
+/** One descriptor to hand over. The descriptor stays the mapping’s; it is duplicated by sending it. */
+export interface GrantedSegment {
+  readonly role: 'data' | 'lock' | 'page';
+  readonly fd: OwnedFd;
+  readonly access: Access;
+  readonly bytes: number;
+  readonly pageKind: PageKind;
+  /** For pages. */
+  readonly participantIndex?: number;
+  readonly participantGeneration?: number;
+}
+
+interface Participant {
+  readonly generation: number;
+  readonly segment: Segment;
+  readonly range: MappedRange;
+  readonly page: ParticipantPage;
+}
+
+export class BrokerMapping {
+  readonly id: bigint;
+  readonly maxParticipants: number;
+  readonly #os: SegmentOs;
+  readonly #allocator: SegmentAllocator;
+  readonly #data: Segment;
+  readonly #lock: Segment;
+  readonly #lockRange: MappedRange;
+  readonly #lockSegment: LockSegment;
+  readonly #participants = new Map<number, Participant>();
+  #closed = false;
+
+  private constructor(os: SegmentOs, allocator: SegmentAllocator, spec: BrokerMappingSpec, data: Segment, lock: Segment) {
+    this.id = spec.id;
+    this.maxParticipants = spec.maxParticipants;
+    this.#os = os;
+    this.#allocator = allocator;
+    this.#data = data;
+    this.#lock = lock;
+    this.#lockRange = os.map(lock.fd, lock.bytes, 'write', lock.grant.pageKind);
+    this.#lockSegment = new LockSegment(this.#lockRange);
+  }
+
+  /**
+   * Reserves, populates, lays out and seals. Everything is given back when it fails or `signal` aborts.
+   * @throws what `admit` throws; LargePagesUnavailable; OsError (ENOMEM, ENOSPC, EMFILE).
+   */
+  static async create(os: SegmentOs, allocator: SegmentAllocator, spec: BrokerMappingSpec): Promise<BrokerMapping> {
+    const { label, payloadBytes, pages, admit } = spec;
+    const cancel = spec.signal === undefined ? {} : { signal: spec.signal };
+    const data = await allocator.allocate({ label, payloadBytes, pages, admit, ...cancel });
+    let lock: Segment | undefined;
+    try {
+      lock = await allocator.allocate({
+        label: `${label}.lock`,
+        payloadBytes: LOCK_SEGMENT.bytes,
+        pages: 'never',
+        admit,
+        ...cancel,
+      });
+      if (spec.layOut !== undefined) {
+        const range = os.map(data.fd, data.bytes, 'write', data.grant.pageKind);
+        try {
+          spec.layOut(range);
+        } finally {
+          range.release();
+        }
+      }
+      const mapping = new BrokerMapping(os, allocator, spec, data, lock);
+      mapping.#initialise(spec);
+      return mapping;
+    } catch (error) {
+      lock?.close();
+      data.close();
+      throw error;
+    }
+  }
+
+  #initialise(spec: BrokerMappingSpec): void {
+    const head = spec.head ?? 0;
+    Atomics.store(this.#lockSegment.words, LOCK_WORD.head, low32(head));
+    Atomics.store(this.#lockSegment.words, LOCK_WORD.headEra, eraOf(head));
+    this.#lockSegment.initialise(spec.id, spec.maxParticipants);
+  }
+
+  /** What was granted for the payload. */
+  get grant(): SegmentGrant {
+    return this.#data.grant;
+  }
+  /** What the mapping takes now: data, lock segment and pages, B. */
+  get chargedBytes(): number {
+    return this.#data.bytes + this.#lock.bytes + this.#participants.size * this.#os.basePageBytes;
+  }
+  /** Indices in use: by participants that take part, and by those that are not yet known to be gone. */
+  get participantIndices(): number[] {
+    return [...this.#participants.keys()];
+  }
+
+  /** Makes a page for the participant and lets it count. @throws OsError; nothing has happened then. */
+  async addParticipant(joining: NewParticipant): Promise<void> {
+    const segment = await this.#allocator.allocate({
+      label: `leasehold.page.${joining.index}`,
+      payloadBytes: PARTICIPANT_PAGE.bytes,
+      pages: 'never',
+      admit: () => undefined,
+    });
+    if (this.#closed || this.#participants.has(joining.index)) {
+      segment.close();
+      throw new Error(this.#closed ? 'the mapping is closed' : `participant ${joining.index} is taken`);
+    }
+    let range: MappedRange;
+    try {
+      range = this.#os.map(segment.fd, segment.bytes, 'write', segment.grant.pageKind);
+    } catch (error) {
+      segment.close();
+      throw error;
+    }
+    const page = new ParticipantPage(range);
+    const { index, generation, bell } = joining;
+    page.initialise({ mappingId: this.id, index, generation, bell, cursor: low32(this.#joinCursor(joining.history)) });
+    this.#participants.set(index, { generation, segment, range, page });
+    this.#lockSegment.setLive(index, generation, joining.counted);
+  }
+
+  #joinCursor(history: number): number {
+    return Math.max(this.published - history, 0);
+  }
+
+  /** A `block` publisher no longer waits for this participant. Its pins still count until `removeParticipant`. */
+  stopWaitingFor(index: number): void {
+    this.#lockSegment.clearCounted(index);
+  }
+
+  /** The participant's process is gone, or has said that it no longer touches anything: what it held is free. */
+  removeParticipant(index: number): void {
+    const participant = this.#participants.get(index);
+    if (participant === undefined) return;
+    this.#participants.delete(index);
+    this.#lockSegment.clearLive(index, participant.generation);
+    participant.range.release();
+    participant.segment.close();
+  }
+
+  /** From now on frames are published under this hold; `bell` is whom subscribers ring. */
+  grantPublisher(holdId: bigint, fencingToken: bigint, bell: Uint8Array): void {
+    this.#lockSegment.fencingToken = fencingToken;
+    this.#lockSegment.setPublisherBell(bell);
+    this.#lockSegment.holder = holdId;
+  }
+  /** From now on nobody publishes. */
+  revokePublisher(): void {
+    this.#lockSegment.holder = 0n;
+    this.#lockSegment.setPublisherBell(null);
+  }
+
+  /** Attached processes find the mapping deleted at their next look. */
+  markDeleted(): void {
+    this.#lockSegment.markDeleted();
+  }
+
+  /** The descriptors of an attachment: data, lock segment, and the participant’s own page. */
+  segmentsFor(access: Access, index: number): GrantedSegment[] {
+    const control = { bytes: this.#lock.bytes, pageKind: this.#lock.grant.pageKind };
+    const fdOf = (segment: Segment): OwnedFd => (access === 'write' ? segment.fd : segment.readOnlyFd());
+    return [
+      { role: 'data', fd: fdOf(this.#data), access, bytes: this.#data.bytes, pageKind: this.#data.grant.pageKind },
+      { role: 'lock', fd: fdOf(this.#lock), access, ...control },
+      ...this.pagesFor([index]),
+    ];
+  }
+  /** The pages of those of `indices` that are in use, for a write attachment or their owner. */
+  pagesFor(indices: readonly number[]): GrantedSegment[] {
+    return indices.flatMap((index) => {
+      const participant = this.#participants.get(index);
+      if (participant === undefined) return [];
+      return [
+        {
+          role: 'page' as const,
+          fd: participant.segment.fd,
+          access: 'write' as const,
+          bytes: participant.segment.bytes,
+          pageKind: participant.segment.grant.pageKind,
+          participantIndex: index,
+          participantGeneration: participant.generation,
+        },
+      ];
+    });
+  }
+
+  /** Sequence of the newest frame of a channel, as its publishers say. */
+  get published(): number {
+    const words = this.#lockSegment.words;
+    const era = Atomics.load(words, LOCK_WORD.headEra);
+    const sequence = wholeSequence(Atomics.load(words, LOCK_WORD.head), era >>> 0);
+    return Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : 0;
+  }
+  counters(index: number): ParticipantCounters | null {
+    return this.#participants.get(index)?.page.counters() ?? null;
+  }
+  /** The participant’s cursor as it wrote it last, modulo 2^32; tells a slow subscriber from a waiting one. */
+  cursorOf(index: number): number | null {
+    const page = this.#participants.get(index)?.page;
+    return page === undefined ? null : Atomics.load(page.words, PAGE_WORD.cursor) >>> 0;
+  }
+
+  /** Gives back what the broker holds. Attached processes keep what they have mapped. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const { range, segment } of this.#participants.values()) {
+      range.release();
+      segment.close();
+    }
+    this.#participants.clear();
+    this.#lockRange.release();
+    this.#lock.close();
+    this.#data.close();
+  }
+}
