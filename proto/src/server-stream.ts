@@ -11,6 +11,8 @@ export interface ServerStream<T> extends AsyncIterableIterator<T, undefined, und
   return(): Promise<IteratorReturnResult<undefined>>;
 }
 
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
 export function openServerStream<T>(
   call: grpc.ClientReadableStream<T>,
   signal: AbortSignal | undefined,
@@ -18,40 +20,38 @@ export function openServerStream<T>(
 ): ServerStream<T> {
   const messages: AsyncIterator<T> = call[Symbol.asyncIterator]();
   const cancel = () => call.cancel();
-  let returned = false;
-  let failure: Error | undefined;
+  const forgetSignal = () => signal?.removeEventListener('abort', cancel);
+  let ended = false;
+  let failure: unknown;
 
   // IMPORTANT: grpc-js emits 'error' without destroying the stream. One emitted before the first next() would be thrown
   // as uncaught, and the stream would then look as if it had ended well.
   call.on('error', (error) => {
     failure ??= error;
   });
-  call.on('status', () => signal?.removeEventListener('abort', cancel));
+  call.on('status', forgetSignal);
   signal?.addEventListener('abort', cancel, { once: true });
-
-  const finish = (): IteratorReturnResult<undefined> => {
-    signal?.removeEventListener('abort', cancel);
-    return { done: true, value: undefined };
-  };
 
   return {
     async next() {
-      if (returned) return finish();
+      if (ended) return DONE;
       try {
         const result = await messages.next();
-        if (!returned && result.done !== true) return { done: false, value: result.value };
+        if (!ended && result.done !== true) return { done: false, value: result.value };
       } catch (error) {
-        failure ??= error instanceof Error ? error : new Error(String(error));
+        failure ??= error;
       }
-      if (returned) return finish();
+      if (ended) return DONE;
+      ended = true;
       if (signal?.aborted) throw abortedError();
       if (failure !== undefined) throw fromServiceError(failure);
-      return finish();
+      return DONE;
     },
     async return() {
-      returned = true;
+      ended = true;
+      forgetSignal();
       call.cancel();
-      return finish();
+      return DONE;
     },
     [Symbol.asyncIterator]() {
       return this;

@@ -59,7 +59,7 @@ function unaryFunction(
   return (request, options = {}) =>
     new Promise((resolve, reject) => {
       const { signal } = options;
-      if (signal?.aborted) return reject(aborted(path, signal));
+      requireCallable(path, client, signal);
       const cancel = () => call.cancel();
       const call = client.makeUnaryRequest(
         path,
@@ -85,7 +85,7 @@ function serverStreamingFunction(
   const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
   return (request, options = {}) => {
     const { signal } = options;
-    if (signal?.aborted) throw aborted(path, signal);
+    requireCallable(path, client, signal);
     const call = client.makeServerStreamRequest(
       path,
       requestSerialize,
@@ -96,6 +96,14 @@ function serverStreamingFunction(
     );
     return openServerStream(call, signal, () => aborted(path, signal));
   };
+}
+
+/** grpc-js itself throws a bare Error when the client is closed. */
+function requireCallable(path: string, client: grpc.Client, signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw aborted(path, signal);
+  if (client.getChannel().getConnectivityState(false) === grpc.connectivityState.SHUTDOWN) {
+    throw new LeaseholdError('CLOSED', `The call ${path} came after its client was closed.`);
+  }
 }
 
 function wireOptions({ deadlineMs }: CallOptions): grpc.CallOptions {

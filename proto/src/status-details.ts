@@ -17,12 +17,13 @@ import { LeaseholdError } from './leasehold-error.ts';
 export const ERROR_DOMAIN = 'leasehold';
 
 const DETAILS_TRAILER = 'grpc-status-details-bin';
-const DETAILS_BYTES_MAX = 4096;
+// Together below 8 KiB on the wire: details grow by a third in base64, and the message, sent twice, threefold in `%` escapes.
+const DETAILS_BYTES_MAX = 3500;
 const DETAILS_RECEIVED_BYTES_MAX = 16_384;
-const MESSAGE_CHARACTERS_MAX = 1000;
-const METADATA_ENTRIES_MAX = 16;
-const METADATA_VALUE_CHARACTERS_MAX = 256;
+const MESSAGE_BYTES_MAX = 1000;
+const METADATA_BYTES_MAX = 2048;
 const METADATA_KEY = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+const FIELD_BYTES_MAX = 256;
 const VIOLATIONS_MAX = 8;
 
 /** Further details that a status may carry. */
@@ -52,7 +53,7 @@ const CODE_OF_BARE_STATUS: Partial<Record<GrpcStatusName, ErrorCode>> = {
 
 export function toServiceError(error: LeaseholdError, extras: StatusExtras = {}): StatusError {
   const code = Code[ERROR_CATALOGUE[error.code].status];
-  const message = bounded(error.message, MESSAGE_CHARACTERS_MAX);
+  const message = bounded(error.message, MESSAGE_BYTES_MAX);
   const info = create(ErrorInfoSchema, {
     reason: error.code,
     domain: ERROR_DOMAIN,
@@ -61,7 +62,7 @@ export function toServiceError(error: LeaseholdError, extras: StatusExtras = {})
   const status = create(StatusSchema, { code, message, details: [anyPack(ErrorInfoSchema, info)] });
   for (const detail of packExtras(extras)) {
     status.details.push(detail);
-    // ErrorInfo comes first and is always kept; the others only help people.
+    // ErrorInfo is always kept; the others only help people.
     if (toBinary(StatusSchema, status).length > DETAILS_BYTES_MAX) status.details.pop();
   }
   const metadata = new grpc.Metadata();
@@ -73,15 +74,15 @@ function packExtras({ badRequest = [], quotaFailure = [] }: StatusExtras): Any[]
   const details: Any[] = [];
   if (badRequest.length > 0) {
     const fieldViolations = badRequest.slice(0, VIOLATIONS_MAX).map(({ field, description }) => ({
-      field: bounded(field, METADATA_VALUE_CHARACTERS_MAX),
-      description: bounded(description, METADATA_VALUE_CHARACTERS_MAX),
+      field: bounded(field, FIELD_BYTES_MAX),
+      description: bounded(description, FIELD_BYTES_MAX),
     }));
     details.push(anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations })));
   }
   if (quotaFailure.length > 0) {
     const violations = quotaFailure.slice(0, VIOLATIONS_MAX).map(({ subject, description }) => ({
-      subject: bounded(subject, METADATA_VALUE_CHARACTERS_MAX),
-      description: bounded(description, METADATA_VALUE_CHARACTERS_MAX),
+      subject: bounded(subject, FIELD_BYTES_MAX),
+      description: bounded(description, FIELD_BYTES_MAX),
     }));
     details.push(anyPack(QuotaFailureSchema, create(QuotaFailureSchema, { violations })));
   }
@@ -96,17 +97,17 @@ export function fromServiceError(error: unknown): LeaseholdError {
   if (error instanceof LeaseholdError) return error;
   if (!isStatusError(error)) {
     const message = error instanceof Error ? error.message : String(error);
-    return new LeaseholdError('INTERNAL', bounded(message, MESSAGE_CHARACTERS_MAX), { cause: error });
+    return new LeaseholdError('INTERNAL', bounded(message, MESSAGE_BYTES_MAX), { cause: error });
   }
   const info = readErrorInfo(error.metadata);
-  const message = bounded(error.details, MESSAGE_CHARACTERS_MAX);
+  const message = bounded(error.details, MESSAGE_BYTES_MAX);
   const metadata = info === undefined ? {} : boundedMetadata(info.metadata);
   if (info !== undefined && isErrorCode(info.reason)) {
     return new LeaseholdError(info.reason, message, { metadata, cause: error });
   }
   const code = CODE_OF_BARE_STATUS[grpc.status[error.code] as GrpcStatusName] ?? 'INTERNAL';
   // A reason that only a newer broker knows is kept where a person can see it.
-  const unknownReason = info === undefined ? {} : { reason: bounded(info.reason, METADATA_VALUE_CHARACTERS_MAX) };
+  const unknownReason = info === undefined ? {} : { reason: bounded(info.reason, FIELD_BYTES_MAX) };
   return new LeaseholdError(code, message, { metadata: { ...metadata, ...unknownReason }, cause: error });
 }
 
@@ -143,14 +144,20 @@ function tryRead<M extends MessageShape<DescMessage>>(read: () => M | undefined)
 }
 
 function boundedMetadata(metadata: Readonly<Record<string, string>>): Record<string, string> {
-  const kept = Object.entries(metadata)
-    .filter(([key]) => METADATA_KEY.test(key))
-    .slice(0, METADATA_ENTRIES_MAX)
-    .map(([key, value]) => [key, bounded(value, METADATA_VALUE_CHARACTERS_MAX)] as const);
+  const kept: [string, string][] = [];
+  let bytes = 0;
+  for (const [key, value] of Object.entries(metadata)) {
+    if (!METADATA_KEY.test(key)) continue;
+    const boundedValue = bounded(value, FIELD_BYTES_MAX);
+    bytes += key.length + Buffer.byteLength(boundedValue);
+    if (bytes > METADATA_BYTES_MAX) break;
+    kept.push([key, boundedValue]);
+  }
   return Object.fromEntries(kept);
 }
 
-/** Cut, and without the lone surrogates on which grpc-js's header encoding throws. */
-function bounded(text: string, charactersMax: number): string {
-  return text.slice(0, charactersMax).toWellFormed();
+/** At most so many bytes of UTF-8, and without the lone surrogates on which grpc-js's header encoding throws. */
+function bounded(text: string, bytesMax: number): string {
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(bytesMax));
+  return text.slice(0, read).toWellFormed();
 }

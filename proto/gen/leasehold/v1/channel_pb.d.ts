@@ -140,6 +140,13 @@ export declare type ChannelSpec = Message<"leasehold.v1.ChannelSpec"> & {
    * @generated from field: uint32 max_loans = 11;
    */
   maxLoans: number;
+
+  /**
+   * Number of the first frame; 0 means 1. Lets a stream go on where an earlier one ended. Below 2^52.
+   *
+   * @generated from field: uint64 first_sequence = 12;
+   */
+  firstSequence: bigint;
 };
 
 /**
