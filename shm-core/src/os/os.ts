@@ -18,20 +18,45 @@ export interface OwnedFd extends Disposable {
   close(): void;
 }
 
-/** A range of this process's addresses onto which a segment is mapped. */
+/**
+ * A range of this process's addresses onto which a segment is mapped.
+ *
+ * Control words come from `words32`, `words64`, `floats64`, payload from `view` where the backend is `transferable`, from `bytes`
+ * where it is not. Each call makes one new view, and its first one costs time that grows with its length: ask once, keep it.
+ * Offsets and counts are checked; an empty or unaligned view is a RangeError.
+ */
 export interface MappedRange {
   /** Mapped length, B: a multiple of the segment's page size. */
-  readonly bytes: number;
+  readonly mappedBytes: number;
   readonly access: Access;
-  /** Whether `view` buffers can be detached with `ArrayBuffer.prototype.transfer()` without copying. */
-  readonly transferable: boolean;
   /**
-   * An ArrayBuffer over `[offset, offset + length)`, no copy. The first view of a range costs time that grows with its length:
-   * view once, reuse. Lives until `release()`; after it the buffer still reads and writes, but private, zeroed memory.
+   * Whether `view` can make buffers of a part of the range, which `ArrayBuffer.prototype.transfer()` detaches without copying.
+   * False for `in-memory`, whose segments are one ArrayBuffer each: a part of it cannot be detached on its own.
    */
+  readonly transferable: boolean;
+  /** An ArrayBuffer over `[offset, offset + length)`, no copy. @throws Error when the range is not `transferable`. */
   view(offset: number, length: number): ArrayBuffer;
-  /** Gives up the shared pages. Idempotent. A dangling pointer into the range reads zeros and never faults. */
+  /** Payload bytes on either backend. */
+  bytes(offset: number, length: number): Uint8Array;
+  words32(offset: number, count: number): Uint32Array;
+  words64(offset: number, count: number): BigUint64Array;
+  floats64(offset: number, count: number): Float64Array;
+  /**
+   * Gives up the shared pages. Idempotent; no view can be made afterwards. Where the range is `transferable`, every view it made is
+   * detached, so that stale JavaScript touches nothing, and native pointers into it meet private zeroed memory and never fault.
+   * IMPORTANT: a buffer that the caller got by transferring a view is the caller's to drop, because the addresses are used again
+   * for later mappings. `in-memory` can take nothing back: its views stay usable.
+   */
   release(): void;
+}
+
+/** The pages that a platform has set aside for one kind. */
+export interface PagePool {
+  readonly totalPages: number;
+  /** Pages not in use, those already promised to somebody included. */
+  readonly freePages: number;
+  /** Free pages that are promised to mappings which have not touched them yet. */
+  readonly reservedPages: number;
 }
 
 /** The memory operations of one platform. */
@@ -41,12 +66,17 @@ export interface SegmentOs {
   readonly basePageBytes: number;
   /** Size of one page of `kind`, B; undefined when this platform has no such pages. Makes no probe beyond reading what exists. */
   pageBytes(kind: PageKind): number | undefined;
+  /** How full the pool of `kind` is; undefined when the kind has no pool (or does not exist). */
+  pagePool(kind: PageKind): PagePool | undefined;
   /**
    * A new, zeroed, unsealed segment of exactly `bytes`, a positive multiple of the page size. Nothing is populated yet.
    * @throws OsError when the platform refuses (the pool is empty, the kind is unknown).
    */
   create(label: string, bytes: number, kind: PageKind): OwnedFd;
-  /** Reserves and populates `[offset, offset + bytes)`, off the event loop. @throws OsError (ENOSPC, ENOMEM) and leaves what was there. */
+  /**
+   * Reserves and populates `[offset, offset + bytes)`, off the event loop. The descriptor must stay open until the promise settles.
+   * @throws OsError (ENOSPC, ENOMEM) and leaves what was there.
+   */
   populate(fd: OwnedFd, offset: number, bytes: number): Promise<void>;
   /** Forbids, for ever and for everybody, that the segment shrinks, grows or is sealed further. */
   seal(fd: OwnedFd): void;

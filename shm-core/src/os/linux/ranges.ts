@@ -1,0 +1,129 @@
+/**
+ * Where segments are mapped. Invariants: memory that was ever viewed from JavaScript never becomes unmapped, so that no
+ * dangling pointer (a view that outlived its owner, a thread-pool task in a library) can fault: on release, private zeroed
+ * memory is mapped over it. Such address ranges are kept and used again by mappings of the same length and page kind, the
+ * longest unused first.
+ */
+import { constants } from 'node:buffer';
+import { checkAlignment, checkExtent } from '../extents.ts';
+import type { Access, MappedRange, PageKind } from '../os.ts';
+import { checked, lastErrno, libc, osError, viewOf } from './libc.ts';
+
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 0x1;
+const MAP_PRIVATE = 0x2;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const MAP_NORESERVE = 0x4000;
+const MAP_FIXED_NOREPLACE = 0x100000;
+const MADV_DONTFORK = 10;
+
+const READ_WRITE = PROT_READ | PROT_WRITE;
+const PLACEHOLDER = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+/** Maps segments and remembers the address ranges that may be used again. */
+export class AddressRanges {
+  readonly #idle = new Map<string, number[]>();
+
+  /** Maps the first `bytes` of the segment behind `fd`. @throws OsError (ENOMEM, EACCES, EPERM). */
+  map(fd: number, bytes: number, access: Access, kind: PageKind): MappedRange {
+    const protection = access === 'write' ? READ_WRITE : PROT_READ;
+    const pool = `${kind} ${bytes}`;
+    const reused = this.#idle.get(pool)?.shift();
+    const address =
+      reused === undefined
+        ? checked('mmap', libc().mmap(0, bytes, protection, MAP_SHARED, fd, 0), `${bytes} B`)
+        : this.#mapOver(reused, bytes, protection, fd, pool);
+    if (libc().madvise(address, bytes, MADV_DONTFORK) < 0) {
+      const error = osError('madvise', lastErrno());
+      this.#giveUp(address, bytes, reused !== undefined, pool);
+      throw error;
+    }
+    return new LinuxRange(address, bytes, access, (viewed) =>
+      this.#giveUp(address, bytes, viewed || reused !== undefined, pool),
+    );
+  }
+
+  #mapOver(address: number, bytes: number, protection: number, fd: number, pool: string): number {
+    if (libc().mmap(address, bytes, protection, MAP_SHARED | MAP_FIXED, fd, 0) >= 0) return address;
+    const error = osError('mmap', lastErrno(), `${bytes} B`);
+    // Depending on the kernel, a failed MAP_FIXED has left a hole or the placeholder. Fill a hole, but never over what another
+    // thread may have mapped there in the meantime. If it is no longer ours to judge, the address is not used again.
+    const refilled = libc().mmap(address, bytes, READ_WRITE, PLACEHOLDER | MAP_FIXED_NOREPLACE, -1, 0);
+    if (refilled === address) this.#keep(pool, address);
+    throw error;
+  }
+
+  #giveUp(address: number, bytes: number, viewed: boolean, pool: string): void {
+    if (!viewed) {
+      checked('munmap', libc().munmap(address, bytes));
+      return;
+    }
+    checked('mmap', libc().mmap(address, bytes, READ_WRITE, PLACEHOLDER | MAP_FIXED, -1, 0), 'placeholder');
+    this.#keep(pool, address);
+  }
+
+  #keep(pool: string, address: number): void {
+    const idle = this.#idle.get(pool);
+    if (idle === undefined) this.#idle.set(pool, [address]);
+    else idle.push(address);
+  }
+}
+
+class LinuxRange implements MappedRange {
+  readonly mappedBytes: number;
+  readonly access: Access;
+  readonly transferable = true;
+  readonly #address: number;
+  readonly #giveUp: (viewed: boolean) => void;
+  readonly #views: ArrayBuffer[] = [];
+  #released = false;
+
+  constructor(address: number, bytes: number, access: Access, giveUp: (viewed: boolean) => void) {
+    this.#address = address;
+    this.mappedBytes = bytes;
+    this.access = access;
+    this.#giveUp = giveUp;
+  }
+
+  view(offset: number, length: number): ArrayBuffer {
+    if (this.#released) throw new Error('the range is released');
+    checkExtent(offset, length, this.mappedBytes);
+    if (length > constants.MAX_LENGTH) {
+      throw new RangeError(`a view of ${length} B is longer than an ArrayBuffer may be (${constants.MAX_LENGTH} B)`);
+    }
+    const buffer = viewOf(this.#address + offset, length);
+    this.#views.push(buffer);
+    return buffer;
+  }
+
+  bytes(offset: number, length: number): Uint8Array {
+    return new Uint8Array(this.view(offset, length));
+  }
+
+  words32(offset: number, count: number): Uint32Array {
+    checkAlignment(offset, 4);
+    return new Uint32Array(this.view(offset, count * 4));
+  }
+
+  words64(offset: number, count: number): BigUint64Array {
+    checkAlignment(offset, 8);
+    return new BigUint64Array(this.view(offset, count * 8));
+  }
+
+  floats64(offset: number, count: number): Float64Array {
+    checkAlignment(offset, 8);
+    return new Float64Array(this.view(offset, count * 8));
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    const viewed = this.#views.length > 0;
+    // A stale control word must not reach whatever is mapped here next.
+    for (const buffer of this.#views) if (!buffer.detached) buffer.transfer();
+    this.#views.length = 0;
+    this.#giveUp(viewed);
+  }
+}

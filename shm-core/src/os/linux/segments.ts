@@ -1,0 +1,117 @@
+/**
+ * Segments on Linux: sealed memfds. Invariants: mode 0600 from the start (a memfd is born 0777, and another uid could reopen a
+ * read-only descriptor for writing), never executable where the kernel can promise it, close-on-exec, never inherited by a fork.
+ */
+import { fstatSync } from 'node:fs';
+import { checkSegmentBytes } from '../extents.ts';
+import type { Access, MappedRange, OwnedFd, PageKind, PagePool, SegmentOs } from '../os.ts';
+import { type LinuxFd, ownedFd } from './fd.ts';
+import { hugePageBytes, hugePagePool } from './huge-pages.ts';
+import { checked, lastErrno, libc, osError } from './libc.ts';
+import { AddressRanges } from './ranges.ts';
+
+const MFD_CLOEXEC = 0x1;
+const MFD_ALLOW_SEALING = 0x2;
+const MFD_HUGETLB = 0x4;
+const MFD_NOEXEC_SEAL = 0x8;
+const MFD_HUGE_2MB = 21 << 26;
+const MFD_HUGE_1GB = 30 << 26;
+
+const F_ADD_SEALS = 1033;
+const F_SEAL_SEAL = 0x1;
+const F_SEAL_SHRINK = 0x2;
+const F_SEAL_GROW = 0x4;
+
+const O_RDONLY = 0;
+const O_CLOEXEC = 0o2000000;
+
+const EINTR = 4;
+const EINVAL = 22;
+const ENODEV = 19;
+
+/** 4 KiB on x86-64; arm64 kernels may have 16 or 64 KiB, of which 64 KiB is a multiple that suits all. */
+const BASE_PAGE_BYTES = process.arch === 'arm64' ? 65_536 : 4096;
+
+const PAGE_FLAGS: Partial<Record<PageKind, number>> = {
+  base: 0,
+  'hugetlb-2m': MFD_HUGETLB | MFD_HUGE_2MB,
+  'hugetlb-1g': MFD_HUGETLB | MFD_HUGE_1GB,
+};
+
+/** The memory operations of Linux. Keeps the address ranges of released mappings, so make one per process. */
+export function createLinuxSegmentOs(): SegmentOs {
+  return new LinuxSegmentOs();
+}
+
+class LinuxSegmentOs implements SegmentOs {
+  readonly name = 'linux';
+  readonly basePageBytes = BASE_PAGE_BYTES;
+  readonly #ranges = new AddressRanges();
+
+  pageBytes(kind: PageKind): number | undefined {
+    return kind === 'base' ? BASE_PAGE_BYTES : hugePageBytes(kind);
+  }
+
+  pagePool(kind: PageKind): PagePool | undefined {
+    return hugePagePool(kind);
+  }
+
+  create(label: string, bytes: number, kind: PageKind): OwnedFd {
+    const pageBytes = this.pageBytes(kind);
+    if (pageBytes === undefined) throw osError('memfd_create', ENODEV, `this kernel has no ${kind} pages`);
+    checkSegmentBytes(bytes, pageBytes);
+    const fd = createMemfd(label, PAGE_FLAGS[kind] ?? 0);
+    try {
+      checked('fchmod', libc().fchmod(fd.raw, 0o600));
+      checked('ftruncate', libc().ftruncate(fd.raw, bytes), `${bytes} B`);
+      return fd;
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
+  }
+
+  async populate(fd: OwnedFd, offset: number, bytes: number): Promise<void> {
+    let errno: number;
+    do errno = await fallocate(fd.raw, offset, bytes);
+    while (errno === EINTR);
+    if (errno !== 0) throw osError('posix_fallocate', errno, `${bytes} B at ${offset}`);
+  }
+
+  seal(fd: OwnedFd): void {
+    checked('fcntl', libc().fcntl(fd.raw, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 'F_ADD_SEALS');
+  }
+
+  openReadOnly(fd: OwnedFd): OwnedFd {
+    return ownedFd('open', libc().open(`/proc/self/fd/${fd.raw}`, O_RDONLY | O_CLOEXEC, 0), 'read-only segment');
+  }
+
+  sizeOf(fd: OwnedFd): number {
+    return fstatSync(fd.raw).size;
+  }
+
+  map(fd: OwnedFd, bytes: number, access: Access, kind: PageKind): MappedRange {
+    // Mapped past its end, a segment kills whoever touches it.
+    const segmentBytes = this.sizeOf(fd);
+    if (bytes !== segmentBytes) throw new RangeError(`the segment has ${segmentBytes} B, not ${bytes} B`);
+    return this.#ranges.map(fd.raw, bytes, access, kind);
+  }
+}
+
+function createMemfd(label: string, pageFlags: number): LinuxFd {
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | pageFlags;
+  const raw = libc().memfd_create(label, flags | MFD_NOEXEC_SEAL);
+  // Kernels before 6.3 do not know MFD_NOEXEC_SEAL.
+  if (raw < 0 && lastErrno() === EINVAL) return ownedFd('memfd_create', libc().memfd_create(label, flags), label);
+  return ownedFd('memfd_create', raw, label);
+}
+
+/** Resolves to an errno, 0 for success. Populating takes long; it runs on the thread pool. */
+function fallocate(fd: number, offset: number, bytes: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    libc().posix_fallocate.async(fd, offset, bytes, (error, errno) => {
+      if (error) reject(error);
+      else resolve(errno);
+    });
+  });
+}
