@@ -1,7 +1,7 @@
 /**
  * The messages of one server-streaming call as an async iterator. The call is on the wire from the start and ends with
- * the server, the signal, or `return()`, which also settles a `next()` that is still waiting. It is read once, message by
- * message: a reader that stops reading stops the sender.
+ * the server, the signal, or `return()`, which also settles a `next()` that is still waiting. It is read once; a reader
+ * that stops reading, or never starts, stops the sender.
  */
 import type * as grpc from '@grpc/grpc-js';
 import { fromServiceError } from './status-details.ts';
@@ -30,6 +30,9 @@ export function openServerStream<T>(
     failure ??= error;
   });
   call.on('status', forgetSignal);
+  // IMPORTANT: until it is first asked for a message grpc-js takes in everything the server sends, without bound. Asking
+  // now makes it stop when the stream's own buffer of 16 messages is full.
+  call.read(0);
   signal?.addEventListener('abort', cancel, { once: true });
 
   return {
