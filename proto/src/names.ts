@@ -14,9 +14,10 @@ const FORBIDDEN_CHARACTER = /[^A-Za-z0-9._/-]/u;
  * @throws {LeaseholdError} INVALID_NAME
  */
 export function checkName(name: string): void {
-  const fault = typeof name === 'string' ? findFault(name) : `it is not a string but ${typeof name}`;
+  const isString = typeof name === 'string';
+  const fault = isString ? findFault(name) : `it is not a string but ${typeof name}`;
   if (fault === undefined) return;
-  const shown = typeof name === 'string' ? name.slice(0, NAME_CHARACTERS_MAX).toWellFormed() : String(typeof name);
+  const shown = isString ? name.slice(0, NAME_CHARACTERS_MAX).toWellFormed() : typeof name;
   throw new LeaseholdError(
     'INVALID_NAME',
     `${JSON.stringify(shown)} is no valid name: ${fault}. Names are 1 to ${NAME_CHARACTERS_MAX} characters of ` +

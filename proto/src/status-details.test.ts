@@ -1,6 +1,6 @@
 // Errors over the wire and back, and statuses from parties that mean no good.
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { anyPack, anyUnpack } from '@bufbuild/protobuf/wkt';
+import { AnySchema, anyPack, anyUnpack } from '@bufbuild/protobuf/wkt';
 import * as grpc from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { BadRequestSchema, ErrorInfoSchema, QuotaFailureSchema } from '../gen/google/rpc/error_details_pb.js';
@@ -54,9 +54,9 @@ describe('a LeaseholdError as a gRPC status', () => {
       'type.googleapis.com/google.rpc.BadRequest',
       'type.googleapis.com/google.rpc.QuotaFailure',
     ]);
-    const unpack = (index: number) => details[index] ?? create(StatusSchema).details[0];
-    expect(anyUnpack(unpack(1) as never, BadRequestSchema)?.fieldViolations).toMatchObject(badRequest);
-    expect(anyUnpack(unpack(2) as never, QuotaFailureSchema)?.violations).toMatchObject(quotaFailure);
+    const [, badRequestAny = create(AnySchema), quotaFailureAny = create(AnySchema)] = details;
+    expect(anyUnpack(badRequestAny, BadRequestSchema)?.fieldViolations).toMatchObject(badRequest);
+    expect(anyUnpack(quotaFailureAny, QuotaFailureSchema)?.violations).toMatchObject(quotaFailure);
   });
 
   it('stays small whatever the error says, and keeps its reason', () => {
