@@ -43,6 +43,10 @@ describe('the CI summary', () => {
     expect(line(null)).toBe('0 passed, 1 failed');
   });
 
+  it('counts a run that was killed while it wrote its report', () => {
+    expect(line('{"numPassedTests": 10, ', ['tests'])).toBe('0 passed, 1 failed');
+  });
+
   it('does not take an empty run for a success', () => {
     expect(line(report({ numPassedTests: 0 }))).toBe('0 passed, 1 failed');
   });

@@ -17,12 +17,21 @@ interface VitestReport {
   readonly success: boolean;
 }
 
+/** Null for a report that is missing, or that a run which was killed left half written. */
+function parseReport(text: string | null): VitestReport | null {
+  try {
+    return text === null ? null : (JSON.parse(text) as VitestReport);
+  } catch {
+    return null;
+  }
+}
+
 /** `reportText` is null if the run left no report. */
 export function summarise(reportText: string | null, failedStages: readonly string[]): TestTotals {
-  if (reportText === null) {
+  const report = parseReport(reportText);
+  if (report === null) {
     return { passed: 0, failed: Math.max(failedStages.length, 1), skipped: 0 };
   }
-  const report = JSON.parse(reportText) as VitestReport;
   // The stage `tests` fails because tests failed; those are counted already. Whatever else made it fail counts once.
   const outside = failedStages.filter((stage) => stage !== 'tests').length;
   const unexplained =
