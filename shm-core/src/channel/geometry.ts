@@ -43,7 +43,8 @@ export function channelGeometry(spec: {
   if (!Number.isInteger(slots) || slots < 3 || slots > MAX_SLOTS) {
     throw new RangeError(`slots must be 3 to ${MAX_SLOTS}, not ${slots}`);
   }
-  if (!Number.isSafeInteger(slotBytes) || slotBytes < 1) throw new RangeError(`slotBytes must be positive, not ${slotBytes}`);
+  if (!Number.isSafeInteger(slotBytes) || slotBytes < 1)
+    throw new RangeError(`slotBytes must be positive, not ${slotBytes}`);
   if (!Number.isInteger(maxLoans) || maxLoans < 1 || maxLoans > slots - 2) {
     throw new RangeError(`maxLoans must be 1 to slots − 2 (${slots - 2}), not ${maxLoans}`);
   }
@@ -54,7 +55,8 @@ export function channelGeometry(spec: {
   const descriptorsOffset = roundUp(ringOffset + ringEntries * 4, 128);
   const slotsOffset = roundUp(descriptorsOffset + slots * FRAME_DESCRIPTOR.bytes, alignment);
   const totalBytes = slotsOffset + slots * slotStrideBytes;
-  if (!Number.isSafeInteger(totalBytes)) throw new RangeError(`${slots} slots of ${slotBytes} B are more than can be addressed`);
+  if (!Number.isSafeInteger(totalBytes))
+    throw new RangeError(`${slots} slots of ${slotBytes} B are more than can be addressed`);
   return {
     slots,
     ringEntries,
@@ -70,7 +72,12 @@ export function channelGeometry(spec: {
 }
 
 /** Broker, once, on zeroed memory: ring entries that do not look published, then the header, its magic last. */
-export function initialiseChannel(range: MappedRange, geometry: ChannelGeometry, mappingId: bigint, head: number): void {
+export function initialiseChannel(
+  range: MappedRange,
+  geometry: ChannelGeometry,
+  mappingId: bigint,
+  head: number,
+): void {
   const ring = range.words32(geometry.ringOffset, geometry.ringEntries);
   for (let distance = 1; distance <= geometry.ringEntries; distance += 1) {
     const sequence = head + distance;
@@ -120,7 +127,7 @@ export function readGeometry(range: MappedRange, mappingId: bigint): ChannelGeom
     Number(wide[at.ringOffset / 8]) === expected.ringOffset &&
     Number(wide[at.descriptorsOffset / 8]) === expected.descriptorsOffset &&
     Number(wide[at.slotsOffset / 8]) === expected.slotsOffset &&
-    expected.totalBytes <= range.bytes;
+    expected.totalBytes <= range.mappedBytes;
   if (!fits) throw new CorruptMemoryError('channel header: offsets that do not belong to its sizes');
   return expected;
 }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import * as words from './words.ts';
 
-const AROUND = [1, 2 ** 30, 2 ** 31, 2 ** 32, 2 ** 33 + 2 ** 31, 2 ** 52].flatMap((k) => [k - 1, k, k + 1]).filter((k) => k > 0);
+const AROUND = [1, 2 ** 30, 2 ** 31, 2 ** 32, 2 ** 33 + 2 ** 31, 2 ** 52]
+  .flatMap((k) => [k - 1, k, k + 1])
+  .filter((k) => k > 0);
 
 describe('channel words', () => {
   it('keep free, published and writing apart for every sequence and owner', () => {

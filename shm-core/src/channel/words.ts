@@ -34,7 +34,8 @@ export const writerIndex = (state: number): number => (state >>> GENERATION_BITS
 export const writerGeneration = (state: number): number => state & GENERATION_MASK;
 
 /** How far the frame in a published slot is ahead of `sequence`: negative when older. Exact within 2^29 frames. */
-export const aheadOf = (state: number, sequence: number): number => (((state & SEQUENCE_MASK) - low32(sequence)) << 2) >> 2;
+export const aheadOf = (state: number, sequence: number): number =>
+  (((state & SEQUENCE_MASK) - low32(sequence)) << 2) >> 2;
 
 /** The lap of sequence `k` on a ring of `ringEntries`, as a ring entry holds it. */
 export const lapOf = (sequence: number, ringEntries: number): number => Math.floor(sequence / ringEntries) & LAP_MASK;

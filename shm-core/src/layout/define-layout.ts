@@ -15,7 +15,12 @@ export interface Field {
 
 const ELEMENT_BYTES: Readonly<Record<FieldType, number>> = { u32: 4, u64: 8, f64: 8, bytes: 1 };
 
-const field = (type: FieldType, count: number, doc: string, reserved = false): Field => ({ type, count, doc, reserved });
+const field = (type: FieldType, count: number, doc: string, reserved = false): Field => ({
+  type,
+  count,
+  doc,
+  reserved,
+});
 
 export const u32 = (doc: string): Field => field('u32', 1, doc);
 export const u32s = (count: number, doc: string): Field => field('u32', count, doc);
@@ -47,7 +52,9 @@ export function defineLayout<const Fields extends Readonly<Record<string, Field>
   for (const [name, declared] of Object.entries(fields)) {
     const elementBytes = ELEMENT_BYTES[declared.type];
     if (offset % elementBytes !== 0) {
-      throw new RangeError(`layout: ${name} (${declared.type}) would start at ${offset}, which is not a multiple of ${elementBytes}`);
+      throw new RangeError(
+        `layout: ${name} (${declared.type}) would start at ${offset}, which is not a multiple of ${elementBytes}`,
+      );
     }
     at[name] = offset;
     word[name] = offset / 4;
@@ -55,5 +62,5 @@ export function defineLayout<const Fields extends Readonly<Record<string, Field>
     offset += elementBytes * declared.count;
   }
   if (offset !== bytes) throw new RangeError(`layout: fields add up to ${offset} B, not ${bytes} B`);
-  return { bytes, at, word, fields: placed } as Layout<Extract<keyof Fields, string>>;
+  return { bytes, at, word, fields: placed } as Layout<string> as Layout<Extract<keyof Fields, string>>;
 }

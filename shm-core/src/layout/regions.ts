@@ -32,15 +32,22 @@ export const LOCK_SEGMENT = defineLayout(4096, {
   reserved2: reserved(120),
   fencingToken: u64('broker; atomic; F: token of the newest exclusive hold'),
   reserved3: reserved(120),
-  head: u32('publisher; atomic CAS; sequence of the newest published frame modulo 2^32; a hint, never ahead of the ring'),
+  head: u32(
+    'publisher; atomic CAS; sequence of the newest published frame modulo 2^32; a hint, never ahead of the ring',
+  ),
   headEra: u32('publisher; atomic; the newest sequence divided by 2^31'),
   reserved4: reserved(120),
   live: u32s(4, 'broker; atomic; bit i: participant i may hold pins'),
   counted: u32s(4, 'broker; atomic; bit i: a `block` publisher waits for the cursor of participant i'),
-  membership: u32('broker; atomic; rises before a bit of `live` is set and after one is cleared'),
+  membership: u32(
+    'broker; atomic; rises after every change of `live`, and before a new participant is told of its place',
+  ),
   reserved5: reserved(92),
   generation: u32s(MAX_PARTICIPANTS, 'broker; atomic; generation of the participant that has, or last had, index i'),
-  goneBefore: u32s(MAX_PARTICIPANTS, 'broker; atomic; participants of index i below this generation can no longer write'),
+  goneBefore: u32s(
+    MAX_PARTICIPANTS,
+    'broker; atomic; participants of index i below this generation can no longer write',
+  ),
   reserved6: reserved(2432),
 });
 
@@ -56,7 +63,9 @@ export const PARTICIPANT_PAGE = defineLayout(4096, {
   reserved1: reserved(80),
   armed: u32('participant sets, whoever rings clears; atomic; 1 = ring me when a frame is published'),
   reserved2: reserved(124),
-  publisherArmed: u32('publisher sets, participant clears; atomic; 1 = ring the publisher when the cursor moves or a pin goes'),
+  publisherArmed: u32(
+    'publisher sets, participant clears; atomic; 1 = ring the publisher when the cursor moves or a pin goes',
+  ),
   reserved3: reserved(124),
   cursor: u32('participant; atomic; sequence last taken, modulo 2^32'),
   reserved4: reserved(12),

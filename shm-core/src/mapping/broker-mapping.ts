@@ -72,7 +72,13 @@ export class BrokerMapping {
   readonly #participants = new Map<number, Participant>();
   #closed = false;
 
-  private constructor(os: SegmentOs, allocator: SegmentAllocator, spec: BrokerMappingSpec, data: Segment, lock: Segment) {
+  private constructor(
+    os: SegmentOs,
+    allocator: SegmentAllocator,
+    spec: BrokerMappingSpec,
+    data: Segment,
+    lock: Segment,
+  ) {
     this.id = spec.id;
     this.maxParticipants = spec.maxParticipants;
     this.#os = os;

@@ -88,12 +88,16 @@ export class LockSegment {
     }
     return indices;
   }
-  /** Broker: lets a participant count. IMPORTANT: generation and membership first, so that whoever sees the bit sees them. */
+  /**
+   * Broker: lets a participant count, before it is told that it takes part.
+   * IMPORTANT: `membership` rises last. A publisher that marked a slot and then finds `membership` unchanged has marked it
+   * before the participant could pin anything; were it raised first, the publisher could read the bits in between and miss one.
+   */
   setLive(index: number, generation: number, counted: boolean): void {
     Atomics.store(this.words, WORD.generation + index, generation);
-    Atomics.add(this.words, WORD.membership, 1);
     if (counted) Atomics.or(this.words, WORD.counted + (index >> 5), 1 << (index & 31));
     Atomics.or(this.words, WORD.live + (index >> 5), 1 << (index & 31));
+    Atomics.add(this.words, WORD.membership, 1);
   }
   /** Broker: a publisher no longer waits for this participant’s cursor. Its pins still count. */
   clearCounted(index: number): void {

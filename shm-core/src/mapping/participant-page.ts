@@ -38,7 +38,13 @@ export class ParticipantPage {
   }
 
   /** Broker, once, on zeroed memory, before the participant is live. */
-  initialise(identity: { mappingId: bigint; index: number; generation: number; bell: Uint8Array; cursor: number }): void {
+  initialise(identity: {
+    mappingId: bigint;
+    index: number;
+    generation: number;
+    bell: Uint8Array;
+    cursor: number;
+  }): void {
     this.words[WORD.abiVersion] = ABI_VERSION;
     this.#wide[AT.mappingId / 8] = identity.mappingId;
     this.words[WORD.index] = identity.index;
@@ -51,7 +57,8 @@ export class ParticipantPage {
   /** @throws CorruptMemoryError when this is not the page of that participant. */
   validate(mappingId: bigint, index: number, generation: number): void {
     const magic = Atomics.load(this.words, WORD.magic);
-    if (magic !== MAGIC.page) throw new CorruptMemoryError(`participant page: magic is 0x${(magic >>> 0).toString(16)}`);
+    if (magic !== MAGIC.page)
+      throw new CorruptMemoryError(`participant page: magic is 0x${(magic >>> 0).toString(16)}`);
     const found = `${this.#wide[AT.mappingId / 8]}/${this.words[WORD.index]}/${this.words[WORD.generation]}`;
     const expected = `${mappingId}/${index}/${generation}`;
     if (found !== expected) throw new CorruptMemoryError(`participant page: of ${found}, expected ${expected}`);

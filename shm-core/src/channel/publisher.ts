@@ -1,0 +1,307 @@
+/**
+ * The publisher's side of a channel (docs/PROTOCOL.md, "Publishing"): take over, loan, publish, give back, wake, wait.
+ * No await, no RPC; every loop is bounded by the number of slots or participants. Safe against any number of predecessors that
+ * lost their lease and still run: a slot changes hands only by compare-exchange from the value that was seen, and a sequence
+ * belongs to whoever wins its ring entry.
+ */
+import { FrameFlags, USER_METADATA_BYTES } from '../layout/regions.ts';
+import { eraOf, low32, SEQUENCE_LIMIT } from '../layout/sequence.ts';
+import { CorruptMemoryError } from '../mapping/corrupt-memory.ts';
+import { PAGE_WORD } from '../mapping/participant-page.ts';
+import type { ChannelMemory } from './channel-memory.ts';
+import { type FrameFields, writeDescriptor, writeSequence } from './descriptor.ts';
+import type { SubscriberPages } from './subscriber-pages.ts';
+import {
+  aheadOf,
+  FREE,
+  isPublished,
+  isWriting,
+  lapOf,
+  previousLap,
+  publishedWord,
+  ringLap,
+  ringSlot,
+  ringWord,
+  writerGeneration,
+  writerIndex,
+  writingWord,
+} from './words.ts';
+
+/** Why `loan` gave no slot. All are negative, slots are not. */
+export const LoanRefusal = {
+  /** Every slot is pinned, loaned, or owned by a predecessor that is not known to be gone. */
+  noSlot: -1,
+  /** A `block` channel: somebody has not read what would be overwritten. */
+  subscribersBehind: -2,
+  /** The lease is not ours any more. */
+  lost: -3,
+  /** A subscriber joined whose page cannot be had: the broker does not answer. */
+  brokerSilent: -4,
+} as const;
+
+const PUBLISHED = 0;
+const BEATEN = 1;
+const LOST = 2;
+
+export interface PublisherIdentity {
+  readonly index: number;
+  readonly generation: number;
+}
+
+/** The lease under which frames are published. */
+export interface PublisherLease {
+  /** What W holds while the lease is ours. */
+  readonly holdId: bigint;
+  readonly fencingToken: bigint;
+}
+
+export class ChannelPublisher {
+  readonly #memory: ChannelMemory;
+  readonly #pages: SubscriberPages;
+  readonly #writing: number;
+  readonly #nowNs: () => number;
+  readonly #descriptorFields: {
+    payloadBytes: number;
+    flags: number;
+    tokenLow: number;
+    tokenHigh: number;
+    publishedNs: number;
+  };
+  #lease: PublisherLease | null = null;
+  /** Sequence of the next frame. */
+  #next = 1;
+  #lastSlot = -1;
+  #openLoans = 0;
+
+  constructor(memory: ChannelMemory, pages: SubscriberPages, identity: PublisherIdentity, nowNs: () => number) {
+    this.#memory = memory;
+    this.#pages = pages;
+    this.#writing = writingWord(identity.index, identity.generation);
+    this.#nowNs = nowNs;
+    this.#descriptorFields = { payloadBytes: 0, flags: 0, tokenLow: 0, tokenHigh: 0, publishedNs: 0 };
+  }
+
+  get openLoans(): number {
+    return this.#openLoans;
+  }
+  /** Whether the lease word still names us. */
+  get holdsLease(): boolean {
+    return this.#lease !== null && this.#memory.lock.holder === this.#lease.holdId;
+  }
+
+  /** Begins to publish after the newest frame of the predecessor, finished or not known to be, and wakes everybody. */
+  takeOver(lease: PublisherLease): void {
+    const memory = this.#memory;
+    this.#lease = lease;
+    this.#descriptorFields.tokenLow = Number(BigInt.asIntN(32, lease.fencingToken));
+    this.#descriptorFields.tokenHigh = Number(BigInt.asIntN(32, lease.fencingToken >> 32n));
+    let head = memory.wholeHead();
+    for (let tries = 0; tries <= memory.geometry.slots; tries += 1) {
+      const entry = Atomics.load(memory.ring, memory.ringIndex(head + 1));
+      if (ringLap(entry) !== lapOf(head + 1, memory.geometry.ringEntries)) break;
+      memory.advanceHead(head + 1);
+      head += 1;
+    }
+    this.#next = head + 1;
+    this.#lastSlot = this.#slotOf(head);
+    memory.raiseEra(eraOf(this.#next));
+    this.#pages.refresh();
+    for (const claimed of this.#pages.pages) claimed.ring();
+  }
+
+  /** The slot of frame `head`, so that the newest frame is overwritten last. */
+  #slotOf(head: number): number {
+    const entry = Atomics.load(this.#memory.ring, this.#memory.ringIndex(head));
+    const slot = ringSlot(entry);
+    const there =
+      ringLap(entry) === lapOf(head, this.#memory.geometry.ringEntries) && slot < this.#memory.geometry.slots;
+    return there ? slot : -1;
+  }
+
+  /** A slot to fill, marked as ours, or a `LoanRefusal`. */
+  loan(): number {
+    const { geometry } = this.#memory;
+    if (!this.holdsLease) return LoanRefusal.lost;
+    if (!this.#pages.refresh()) return LoanRefusal.brokerSilent;
+    let unreadFrom = Number.POSITIVE_INFINITY;
+    if (geometry.block) {
+      unreadFrom = this.#next - this.#longestLag();
+      if (this.#next + this.#openLoans - unreadFrom >= geometry.slots) return LoanRefusal.subscribersBehind;
+    }
+    for (let tried = 1; tried <= geometry.slots; tried += 1) {
+      const slot = (this.#lastSlot + tried) % geometry.slots;
+      const outcome = this.#tryMark(slot, unreadFrom);
+      if (outcome === LoanRefusal.noSlot) continue;
+      if (outcome < 0) return outcome;
+      this.#lastSlot = slot;
+      this.#openLoans += 1;
+      return slot;
+    }
+    return LoanRefusal.noSlot;
+  }
+
+  /** How many published frames the slowest subscriber that counts has not read, at least 0. */
+  #longestLag(): number {
+    const newest = low32(this.#next - 1);
+    let longest = 0;
+    for (const { index, page } of this.#pages.pages) {
+      if (!this.#memory.lock.isCounted(index)) continue;
+      const lag = (newest - Atomics.load(page.words, PAGE_WORD.cursor)) | 0;
+      if (lag > longest) longest = lag;
+    }
+    return longest;
+  }
+
+  /** Frames from `unreadFrom` on must not be overwritten. */
+  #tryMark(slot: number, unreadFrom: number): number {
+    const { descriptors, lock } = this.#memory;
+    const at = this.#memory.stateAt(slot);
+    let seen = Atomics.load(descriptors, at);
+    if (isWriting(seen)) {
+      if (!lock.isGone(writerIndex(seen), writerGeneration(seen))) return LoanRefusal.noSlot;
+      if (Atomics.compareExchange(descriptors, at, seen, FREE) !== seen) return LoanRefusal.noSlot;
+      seen = FREE;
+    }
+    if (isPublished(seen)) {
+      const ahead = aheadOf(seen, this.#next);
+      // A predecessor is just publishing it; or somebody has yet to read it.
+      if (ahead >= 0 || this.#next + ahead >= unreadFrom) return LoanRefusal.noSlot;
+    }
+    if (this.#pages.pinned(slot)) return LoanRefusal.noSlot;
+    if (Atomics.compareExchange(descriptors, at, seen, this.#writing) !== seen) return LoanRefusal.noSlot;
+    return this.#confirmMark(slot, at, seen);
+  }
+
+  /**
+   * IMPORTANT: pins are looked at again after the mark, by everyone who may have joined before it. A subscriber pins, then looks
+   * at the state; with the mark first and this look second at least one of the two sees the other, and no frame is overwritten
+   * under a reader.
+   */
+  #confirmMark(slot: number, at: number, seen: number): number {
+    let refusal: number = slot;
+    if (!this.#pages.refresh()) refusal = LoanRefusal.brokerSilent;
+    else if (this.#pages.pinned(slot)) refusal = LoanRefusal.noSlot;
+    else if (!this.holdsLease) refusal = LoanRefusal.lost;
+    if (refusal !== slot) Atomics.compareExchange(this.#memory.descriptors, at, this.#writing, seen);
+    return refusal;
+  }
+
+  /** Gives a loaned slot back unpublished. Its old frame is gone: the slot is free, never again what it was. */
+  giveBack(slot: number): void {
+    this.#openLoans -= 1;
+    Atomics.compareExchange(this.#memory.descriptors, this.#memory.stateAt(slot), this.#writing, FREE);
+  }
+
+  /** Counts a loan as closed without giving its slot back: its memory is out of our hands. */
+  abandon(): void {
+    this.#openLoans -= 1;
+  }
+
+  /**
+   * Publishes a loaned slot; the loan is over either way.
+   * @returns the sequence, or null when the lease had been lost: the frame was shown to nobody.
+   */
+  publish(slot: number, payloadBytes: number, fields: FrameFields): number | null {
+    this.#checkFrame(payloadBytes, fields);
+    return this.#publish(slot, payloadBytes, 0, fields);
+  }
+
+  /** Publishes the end of the stream in a loaned slot. */
+  publishEnd(slot: number): number | null {
+    return this.#publish(slot, 0, FrameFlags.endOfStream, {});
+  }
+
+  #checkFrame(payloadBytes: number, fields: FrameFields): void {
+    if (!Number.isInteger(payloadBytes) || payloadBytes < 0 || payloadBytes > this.#memory.geometry.slotBytes) {
+      throw new RangeError(`payloadBytes must be 0 to ${this.#memory.geometry.slotBytes}, not ${payloadBytes}`);
+    }
+    if ((fields.metadata?.length ?? 0) > USER_METADATA_BYTES) {
+      throw new RangeError(`metadata is ${fields.metadata?.length} B, at most ${USER_METADATA_BYTES} fit`);
+    }
+  }
+
+  #publish(slot: number, payloadBytes: number, flags: number, fields: FrameFields): number | null {
+    const memory = this.#memory;
+    const { descriptors } = memory;
+    const frame = this.#descriptorFields;
+    const at = memory.stateAt(slot);
+    if (!this.holdsLease) {
+      this.giveBack(slot);
+      return null;
+    }
+    frame.payloadBytes = payloadBytes;
+    frame.flags = flags;
+    frame.publishedNs = this.#nowNs();
+    writeDescriptor(memory, slot, frame, fields);
+    this.#openLoans -= 1;
+    for (let tries = 0; tries <= memory.geometry.slots; tries += 1) {
+      const sequence = this.#next;
+      const outcome = this.#offer(slot, at, sequence);
+      if (outcome === LOST) return null;
+      if (outcome === BEATEN && !this.holdsLease) {
+        Atomics.compareExchange(descriptors, at, this.#writing, FREE);
+        return null;
+      }
+      memory.advanceHead(sequence);
+      this.#next = sequence + 1;
+      if (outcome === PUBLISHED) {
+        this.wake();
+        return sequence;
+      }
+    }
+    Atomics.compareExchange(descriptors, at, this.#writing, FREE);
+    throw new CorruptMemoryError('ring: more frames were published by predecessors than the channel has slots');
+  }
+
+  /** Offers the slot as frame `sequence`. BEATEN: a late predecessor published that number; the slot is ours again. */
+  #offer(slot: number, at: number, sequence: number): number {
+    if (sequence >= SEQUENCE_LIMIT) throw new CorruptMemoryError(`sequence ${sequence} is past the limit`);
+    const memory = this.#memory;
+    const { descriptors, ring } = memory;
+    writeSequence(memory, slot, sequence);
+    const published = publishedWord(sequence);
+    if (sequence % 2 ** 31 === 0) memory.raiseEra(eraOf(sequence));
+    if (Atomics.compareExchange(descriptors, at, this.#writing, published) !== this.#writing) return LOST;
+    const index = memory.ringIndex(sequence);
+    const lap = lapOf(sequence, memory.geometry.ringEntries);
+    const entry = Atomics.load(ring, index);
+    // IMPORTANT: the ring entry decides. Whoever moves it from the lap before owns the number; a predecessor that lost its lease
+    // and comes late finds another lap there, and its frame is shown to nobody.
+    if (
+      ringLap(entry) === previousLap(lap) &&
+      Atomics.compareExchange(ring, index, entry, ringWord(lap, slot)) === entry
+    ) {
+      return PUBLISHED;
+    }
+    return Atomics.compareExchange(descriptors, at, published, this.#writing) === published ? BEATEN : LOST;
+  }
+
+  /** Rings every subscriber that sleeps. IMPORTANT: clear first, ring second, or a ring between the two is lost. */
+  wake(): void {
+    this.#pages.refresh();
+    for (const claimed of this.#pages.pages) {
+      const words = claimed.page.words;
+      if (Atomics.load(words, PAGE_WORD.armed) !== 1) continue;
+      if (Atomics.compareExchange(words, PAGE_WORD.armed, 1, 0) === 1) claimed.ring();
+    }
+  }
+
+  /** Asks every subscriber to ring when it has read or let go. Call `loan` again after it, and wait only if that is refused. */
+  arm(): void {
+    for (const { page } of this.#pages.pages) Atomics.store(page.words, PAGE_WORD.publisherArmed, 1);
+  }
+  disarm(): void {
+    for (const { page } of this.#pages.pages) Atomics.store(page.words, PAGE_WORD.publisherArmed, 0);
+  }
+
+  /** Participants that hold up a `block` publisher now, slowest first. */
+  slowest(): { index: number; generation: number; lag: number }[] {
+    const newest = low32(this.#next - 1);
+    return this.#pages.pages
+      .filter(({ index }) => this.#memory.lock.isCounted(index))
+      .map(({ index, generation, page }) => {
+        return { index, generation, lag: (newest - Atomics.load(page.words, PAGE_WORD.cursor)) | 0 };
+      })
+      .sort((a, b) => b.lag - a.lag);
+  }
+}

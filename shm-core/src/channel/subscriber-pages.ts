@@ -1,0 +1,84 @@
+/**
+ * The publisher's picture of who takes part: the pages of live participants, mapped as they join. Whether the picture is still
+ * true costs one load (`membership`); only a change makes it look again, and claim the pages it has not mapped.
+ */
+import { LOCK_WORD, type LockSegment } from '../mapping/lock-segment.ts';
+import { PAGE_WORD, type ParticipantPage } from '../mapping/participant-page.ts';
+
+/** A page that the publisher has mapped. */
+export interface ClaimedPage {
+  readonly index: number;
+  readonly generation: number;
+  readonly page: ParticipantPage;
+  /** Rings the participant’s doorbell. Never blocks, never throws. */
+  ring(): void;
+  /** Gives the mapping up. */
+  release(): void;
+}
+
+/** Fetches pages of participants from the broker, synchronously and boundedly. May return fewer than asked. Throws when it cannot ask. */
+export type ClaimPages = (indices: readonly number[]) => readonly ClaimedPage[];
+
+export class SubscriberPages {
+  readonly #lock: LockSegment;
+  readonly #claim: ClaimPages;
+  readonly #ownIndex: number;
+  #claimed = new Map<number, ClaimedPage>();
+  #membership: number | null = null;
+  /** Live participants other than the publisher itself. */
+  pages: readonly ClaimedPage[] = [];
+
+  constructor(lock: LockSegment, ownIndex: number, claim: ClaimPages) {
+    this.#lock = lock;
+    this.#ownIndex = ownIndex;
+    this.#claim = claim;
+  }
+
+  /**
+   * Makes `pages` hold every participant that was live when this was called. Call it after a mark, and look at pins after it.
+   * False when a page is missing that a live participant may be using.
+   */
+  refresh(): boolean {
+    const membership = Atomics.load(this.#lock.words, LOCK_WORD.membership);
+    if (membership === this.#membership) return true;
+    const live = this.#lock.liveIndices().filter((index) => index !== this.#ownIndex);
+    this.#dropAllBut(live);
+    const missing = live.filter((index) => !this.#claimed.has(index));
+    if (missing.length > 0 && !this.#fetch(missing)) return false;
+    this.pages = [...this.#claimed.values()];
+    this.#membership = membership;
+    return true;
+  }
+
+  #dropAllBut(live: readonly number[]): void {
+    for (const [index, claimed] of this.#claimed) {
+      if (live.includes(index) && this.#lock.generationOf(index) === claimed.generation) continue;
+      this.#claimed.delete(index);
+      claimed.release();
+    }
+    this.pages = [...this.#claimed.values()];
+  }
+
+  #fetch(missing: readonly number[]): boolean {
+    for (const claimed of this.#claim(missing)) this.#claimed.set(claimed.index, claimed);
+    return missing.every((index) => this.#claimed.has(index) || !this.#lock.isLive(index));
+  }
+
+  /** Whether somebody has the slot pinned. */
+  pinned(slot: number): boolean {
+    const word = PAGE_WORD.pins + (slot >> 5);
+    const bit = 1 << (slot & 31);
+    for (const { page } of this.pages) {
+      if ((Atomics.load(page.words, word) & bit) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Unmaps every page. */
+  release(): void {
+    for (const claimed of this.#claimed.values()) claimed.release();
+    this.#claimed = new Map();
+    this.pages = [];
+    this.#membership = null;
+  }
+}
