@@ -40,7 +40,7 @@ export function peerCredentials(fd: number): PeerCredentials {
   return { pid, uid, gid };
 }
 
-/** Supplementary groups of who connected. @throws OsError. */
+/** Supplementary groups of who connected; its primary group need not be among them. @throws OsError. */
 export function peerGroups(fd: number): number[] {
   for (let count = 32; ; count = GROUPS_MAX) {
     const groups = new Uint32Array(count);
