@@ -1,0 +1,61 @@
+/**
+ * Figures of the broker's own process, under the names that Prometheus dashboards expect. prom-client's collection of them cannot be
+ * stopped again, and a program may run several brokers one after the other.
+ */
+import { readdirSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** How often the event loop is looked at. Its delay is what a look comes late. */
+const DELAY_RESOLUTION_MS = 50;
+const QUANTILES = [0.5, 0.99, 1];
+
+export interface ProcessMetrics {
+  update(): void;
+  close(): void;
+}
+
+export function addProcessMetrics(registry: Registry): ProcessMetrics {
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name, help, labelNames, registers: [registry] });
+  const cpu = new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'User and system CPU time.',
+    registers: [registry],
+  });
+  const resident = gauge('process_resident_memory_bytes', 'Resident memory.');
+  const heap = gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.');
+  const external = gauge('nodejs_external_memory_bytes', 'Memory outside the heap that JavaScript objects hold.');
+  const openFds = gauge('process_open_fds', 'Open file descriptors.');
+  const started = gauge('process_start_time_seconds', 'When the process started, seconds since 1970.');
+  const delay = gauge('leasehold_event_loop_delay_seconds', 'Delay of the event loop since the last reading.', [
+    'quantile',
+  ]);
+  const histogram = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  histogram.enable();
+  started.set(Math.round(Date.now() / 1000 - process.uptime()));
+  return {
+    update() {
+      const used = process.memoryUsage();
+      const { user, system } = process.cpuUsage();
+      cpu.reset();
+      cpu.inc((user + system) / 1e6);
+      resident.set(used.rss);
+      heap.set(used.heapUsed);
+      external.set(used.external);
+      openFds.set(countOpenFds());
+      for (const quantile of QUANTILES) delay.set({ quantile }, delaySeconds(histogram.percentile(quantile * 100)));
+      histogram.reset();
+    },
+    close: () => void histogram.disable(),
+  };
+}
+
+function delaySeconds(intervalNs: number): number {
+  return Math.max(0, intervalNs - DELAY_RESOLUTION_MS * 1e6) / 1e9;
+}
+
+function countOpenFds(): number {
+  // Reading the directory takes a descriptor, which is in the list.
+  return readdirSync('/proc/self/fd').length - 1;
+}
