@@ -1,0 +1,296 @@
+import { describe, expect, it } from 'vitest';
+import { createInMemorySegmentOs } from '../os/in-memory/segments.ts';
+import { OsError, type PageKind, type PagePool, type SegmentOs } from '../os/os.ts';
+import { SegmentAllocator, type SegmentRequest } from './allocate-segment.ts';
+import { LargePagesUnavailable } from './large-pages.ts';
+
+const MIB = 2 ** 20;
+const PLENTY: PagePool = { totalPages: 100, freePages: 100, reservedPages: 0 };
+
+interface Platform {
+  /** Whether it has 2 MiB pages. */
+  readonly supported?: boolean;
+  readonly pool?: PagePool;
+  /** Fails `create` of large pages with this code. */
+  readonly createFails?: string;
+  /** Fails `populate` of large pages with this code. */
+  readonly populateFails?: string;
+}
+
+/** The in-memory backend with large pages of any condition, which writes down what was asked of it. */
+class SpyOs implements SegmentOs {
+  readonly name = 'in-memory';
+  readonly calls: string[] = [];
+  /** Descriptors that are open. */
+  readonly open = new Map<number, PageKind>();
+  populate: SegmentOs['populate'];
+  readonly #os = createInMemorySegmentOs();
+  readonly #platform: Platform;
+
+  constructor(platform: Platform = {}) {
+    this.#platform = platform;
+    this.populate = async (fd, offset, bytes) => {
+      this.calls.push(`populate ${offset} ${bytes}`);
+      const fails = this.open.get(fd.raw) === 'hugetlb-2m' ? platform.populateFails : undefined;
+      if (fails !== undefined) throw new OsError('posix_fallocate', 1, fails);
+    };
+  }
+
+  get basePageBytes() {
+    return this.#os.basePageBytes;
+  }
+  pageBytes(kind: PageKind) {
+    this.calls.push(`pageBytes ${kind}`);
+    return kind === 'hugetlb-2m' && this.#platform.supported !== false ? 2 * MIB : undefined;
+  }
+  pagePool(kind: PageKind) {
+    this.calls.push(`pagePool ${kind}`);
+    return this.#platform.pool ?? PLENTY;
+  }
+  create(label: string, bytes: number, kind: PageKind) {
+    this.calls.push(`create ${kind} ${bytes}`);
+    const { createFails } = this.#platform;
+    if (kind !== 'base' && createFails !== undefined) throw new OsError('memfd_create', 1, createFails);
+    const fd = this.#os.create(label, Math.min(bytes, MIB), 'base');
+    const { raw } = fd;
+    const close = fd.close.bind(fd);
+    this.open.set(raw, kind);
+    fd.close = () => {
+      this.open.delete(raw);
+      close();
+    };
+    return fd;
+  }
+  seal(...args: Parameters<SegmentOs['seal']>) {
+    this.calls.push('seal');
+    this.#os.seal(...args);
+  }
+  openReadOnly(...args: Parameters<SegmentOs['openReadOnly']>) {
+    this.calls.push('openReadOnly');
+    return this.#os.openReadOnly(...args);
+  }
+  sizeOf(...args: Parameters<SegmentOs['sizeOf']>) {
+    return this.#os.sizeOf(...args);
+  }
+  map(...args: Parameters<SegmentOs['map']>) {
+    return this.#os.map(...args);
+  }
+}
+
+function request(
+  payloadBytes: number,
+  pages: SegmentRequest['pages'],
+  rest: Partial<SegmentRequest> = {},
+): SegmentRequest {
+  return { label: 'test', payloadBytes, pages, admit: () => undefined, ...rest };
+}
+
+const OK = { pageKind: 'hugetlb-2m', pageBytes: 2 * MIB, fallbackReason: null };
+const base = (fallbackReason: string | null) => ({ pageKind: 'base', pageBytes: 4096, fallbackReason });
+const SHORT: PagePool = { totalPages: 4, freePages: 3, reservedPages: 2 };
+
+describe('the page kind that is granted', () => {
+  it.each<[SegmentRequest['pages'], number, Platform, object]>([
+    ['never', 8 * MIB, {}, base(null)],
+    ['never', 1, {}, base(null)],
+    ['auto', 2 * MIB - 1, {}, base('SMALLER_THAN_PAGE')],
+    ['auto', 2 * MIB - 1, { supported: false }, base('SMALLER_THAN_PAGE')],
+    ['auto', 2 * MIB, {}, OK],
+    ['auto', 2 * MIB + 1, {}, OK],
+    ['auto', 2 * MIB, { supported: false }, base('UNSUPPORTED')],
+    ['auto', 2 * MIB, { pool: SHORT }, OK],
+    ['auto', 4 * MIB, { pool: SHORT }, base('POOL_EXHAUSTED')],
+    ['auto', 4 * MIB, { createFails: 'EPERM' }, base('NO_PRIVILEGE')],
+    ['auto', 4 * MIB, { createFails: 'ENODEV' }, base('UNSUPPORTED')],
+    ['auto', 4 * MIB, { populateFails: 'ENOSPC' }, base('POOL_EXHAUSTED')],
+    ['require', 1, {}, OK],
+    ['require', 4 * MIB, {}, OK],
+  ])('for %s and %d B on %j is right', async (pages, payloadBytes, platform, expected) => {
+    const os = new SpyOs(platform);
+    const segment = await new SegmentAllocator(os).allocate(request(payloadBytes, pages));
+    expect(segment.grant).toMatchObject({ payloadBytes, ...expected });
+    expect(segment.bytes % segment.grant.pageBytes).toBe(0);
+    expect(segment.bytes - payloadBytes).toBeLessThan(segment.grant.pageBytes);
+    expect([...os.open.values()]).toEqual([segment.grant.pageKind]);
+    segment.close();
+    expect(os.open.size).toBe(0);
+  });
+
+  it.each<[Platform, string, RegExp]>([
+    [{ supported: false }, 'UNSUPPORTED', /no such pages/],
+    [
+      { pool: SHORT },
+      'POOL_EXHAUSTED',
+      /5 pages of 2 MiB are required, but 1 of 4 are free: sysctl vm.nr_hugepages=8$/,
+    ],
+    [{ createFails: 'EACCES' }, 'NO_PRIVILEGE', /hugetlb_shm_group/],
+    [{ populateFails: 'ENOSPC' }, 'POOL_EXHAUSTED', /sysctl vm.nr_hugepages=/],
+  ])('is an error under require on %j, with what to do', async (platform, reason, message) => {
+    const os = new SpyOs(platform);
+    const failure = new SegmentAllocator(os).allocate(request(9 * MIB, 'require'));
+    await expect(failure).rejects.toThrow(LargePagesUnavailable);
+    await expect(failure).rejects.toMatchObject({ reason, neededPages: 5, message: expect.stringMatching(message) });
+    expect(os.open.size).toBe(0);
+    expect(os.calls.some((call) => call.startsWith('create base'))).toBe(false);
+  });
+
+  it('is looked for by no probe at all under never, nor by auto below one page', async () => {
+    for (const [payloadBytes, pages] of [
+      [64 * MIB, 'never'],
+      [MIB, 'auto'],
+    ] as const) {
+      const os = new SpyOs();
+      await new SegmentAllocator(os).allocate(request(payloadBytes, pages));
+      expect(os.calls).toEqual([`create base ${payloadBytes}`, `populate 0 ${payloadBytes}`, 'seal']);
+    }
+  });
+
+  it('does not hide faults that say nothing about large pages', async () => {
+    const os = new SpyOs({ createFails: 'EMFILE' });
+    await expect(new SegmentAllocator(os).allocate(request(4 * MIB, 'auto'))).rejects.toMatchObject({ code: 'EMFILE' });
+  });
+});
+
+describe('sizes', () => {
+  it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53 - 1, 2 ** 53])(
+    'of %d B are refused before anything is made',
+    async (payloadBytes) => {
+      for (const pages of ['never', 'auto', 'require'] as const) {
+        const os = new SpyOs({ pool: { totalPages: 2 ** 40, freePages: 2 ** 40, reservedPages: 0 } });
+        await expect(new SegmentAllocator(os).allocate(request(payloadBytes, pages))).rejects.toThrow(RangeError);
+        expect(os.calls.some((call) => call.startsWith('create'))).toBe(false);
+      }
+    },
+  );
+});
+
+describe('admission', () => {
+  it('is asked with the rounded size and the kind, before anything is made, and again when auto falls back', async () => {
+    const os = new SpyOs({ createFails: 'EPERM' });
+    const asked: unknown[] = [];
+    const admit = (mappedBytes: number, kind: PageKind) => asked.push([mappedBytes, kind, os.open.size]);
+    await new SegmentAllocator(os).allocate(request(3 * MIB + 1, 'auto', { admit }));
+    expect(asked).toEqual([
+      [4 * MIB, 'hugetlb-2m', 0],
+      [3 * MIB + 4096, 'base', 0],
+    ]);
+  });
+
+  it('that is refused makes nothing and is not taken for missing large pages', async () => {
+    for (const pages of ['never', 'auto', 'require'] as const) {
+      const os = new SpyOs();
+      const admit = () => {
+        throw new Error('quota');
+      };
+      await expect(new SegmentAllocator(os).allocate(request(4 * MIB, pages, { admit }))).rejects.toThrow('quota');
+      expect(os.calls.some((call) => call.startsWith('create'))).toBe(false);
+    }
+  });
+
+  it('is told what others were admitted for and have not taken yet', async () => {
+    const os = new SpyOs();
+    const allocator = new SegmentAllocator(os);
+    const told: number[] = [];
+    const admit = (_mapped: number, _kind: PageKind, unpopulatedBytes: number) => told.push(unpopulatedBytes);
+    const first = allocator.allocate(request(100 * MIB, 'never', { admit }));
+    const second = allocator.allocate(request(MIB, 'never', { admit }));
+    const large = allocator.allocate(request(4 * MIB, 'require', { admit }));
+    await Promise.all([first, second, large]);
+    await allocator.allocate(request(MIB, 'never', { admit }));
+    expect(told).toEqual([0, 100 * MIB, 101 * MIB, 0]);
+  });
+});
+
+describe('population', () => {
+  it('goes in steps of 64 MiB, each after the one before', async () => {
+    const os = new SpyOs();
+    await new SegmentAllocator(os).allocate(request(130 * MIB, 'never'));
+    expect(os.calls).toEqual([
+      `create base ${130 * MIB}`,
+      `populate 0 ${64 * MIB}`,
+      `populate ${64 * MIB} ${64 * MIB}`,
+      `populate ${128 * MIB} ${2 * MIB}`,
+      'seal',
+    ]);
+  });
+
+  it('of several segments runs one step at a time, and a small one does not wait for all of a large one', async () => {
+    const os = new SpyOs();
+    let running = 0;
+    os.populate = async (_fd, offset, bytes) => {
+      os.calls.push(`populate ${offset} ${bytes}`);
+      running += 1;
+      expect(running).toBe(1);
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+    };
+    const allocator = new SegmentAllocator(os);
+    await Promise.all([allocator.allocate(request(192 * MIB, 'never')), allocator.allocate(request(4096, 'never'))]);
+    const steps = os.calls.filter((call) => call.startsWith('populate'));
+    expect(steps.indexOf('populate 0 4096')).toBe(1);
+    expect(steps).toHaveLength(4);
+  });
+
+  it('that is aborted stops before the next step, closes what was made and holds nobody up', async () => {
+    const os = new SpyOs();
+    const abort = new AbortController();
+    const populated: number[] = [];
+    os.populate = async (_fd, offset) => {
+      populated.push(offset);
+      if (populated.length === 2) abort.abort(new Error('no longer wanted'));
+    };
+    const allocator = new SegmentAllocator(os);
+    const aborted = allocator.allocate(request(640 * MIB, 'never', { signal: abort.signal }));
+    await expect(aborted).rejects.toThrow('no longer wanted');
+    expect(populated).toEqual([0, 64 * MIB]);
+    expect(os.open.size).toBe(0);
+    const told: number[] = [];
+    await allocator.allocate(request(1, 'never', { admit: (_mapped, _kind, unpopulated) => told.push(unpopulated) }));
+    expect(told).toEqual([0]);
+  });
+
+  it('that was aborted in its last step hands out nothing', async () => {
+    const os = new SpyOs();
+    const abort = new AbortController();
+    os.populate = async () => abort.abort();
+    const aborted = new SegmentAllocator(os).allocate(request(1, 'never', { signal: abort.signal }));
+    await expect(aborted).rejects.toMatchObject({ name: 'AbortError' });
+    expect(os.open.size).toBe(0);
+  });
+
+  it('is not begun for a signal that has aborted already', async () => {
+    const os = new SpyOs();
+    const signal = AbortSignal.abort();
+    await expect(new SegmentAllocator(os).allocate(request(1, 'auto', { signal }))).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+    expect(os.calls).toEqual([]);
+  });
+
+  it('that fails closes the segment and lets the next one through', async () => {
+    const os = new SpyOs();
+    const populate = os.populate;
+    os.populate = async () => {
+      throw new OsError('posix_fallocate', 28, 'ENOSPC');
+    };
+    const allocator = new SegmentAllocator(os);
+    await expect(allocator.allocate(request(1, 'never'))).rejects.toMatchObject({ code: 'ENOSPC' });
+    expect(os.open.size).toBe(0);
+    os.populate = populate;
+    await allocator.allocate(request(1, 'never'));
+  });
+});
+
+describe('a segment', () => {
+  it('opens its read-only descriptor once, when first asked, and closes it with itself', async () => {
+    const os = new SpyOs();
+    const segment = await new SegmentAllocator(os).allocate(request(1, 'never'));
+    expect(os.calls).not.toContain('openReadOnly');
+    const reader = segment.readOnlyFd();
+    expect(segment.readOnlyFd()).toBe(reader);
+    expect(os.calls.filter((call) => call === 'openReadOnly')).toHaveLength(1);
+    segment.close();
+    expect(reader.closed).toBe(true);
+    expect(() => segment.readOnlyFd().raw).toThrow('closed');
+  });
+});

@@ -1,0 +1,124 @@
+/** Real segments of the kernel, of base pages and of huge pages. The only unit test that changes the pool of huge pages. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { hugePagePool } from '../os/linux/huge-pages.ts';
+import { createLinuxSegmentOs } from '../os/linux/segments.ts';
+import { openFds } from '../os/testing/temporary-directory.ts';
+import { type Segment, SegmentAllocator, type SegmentRequest } from './allocate-segment.ts';
+
+const MIB = 2 ** 20;
+const NR_HUGEPAGES = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
+const NEEDED_PAGES = 8;
+
+const os = createLinuxSegmentOs();
+
+function allocate(payloadBytes: number, pages: SegmentRequest['pages']): Promise<Segment> {
+  return new SegmentAllocator(os).allocate({ label: 'leasehold-test', payloadBytes, pages, admit: () => undefined });
+}
+
+const freePages = () => hugePagePool('hugetlb-2m')?.freePages ?? 0;
+
+describe('a segment of base pages', () => {
+  it('is populated, sealed and readable through both descriptors', async () => {
+    const before = openFds();
+    const segment = await allocate(65 * MIB + 5, 'never');
+    expect(os.sizeOf(segment.fd)).toBe(segment.bytes);
+    expect(() => os.seal(segment.fd)).toThrow('EPERM');
+    const range = os.map(segment.fd, segment.bytes, 'write', segment.grant.pageKind);
+    range.bytes(65 * MIB, 1)[0] = 4;
+    const readable = os.map(segment.readOnlyFd(), segment.bytes, 'read', segment.grant.pageKind);
+    expect(readable.bytes(65 * MIB, 1)[0]).toBe(4);
+    range.release();
+    readable.release();
+    segment.close();
+    expect(openFds()).toEqual(before);
+  });
+
+  it('that is aborted midway gives its memory back', async () => {
+    const before = openFds();
+    const abort = new AbortController();
+    const allocating = new SegmentAllocator(os).allocate({
+      label: 'leasehold-test',
+      payloadBytes: 256 * MIB,
+      pages: 'never',
+      signal: abort.signal,
+      admit: () => setImmediate(() => abort.abort()),
+    });
+    await expect(allocating).rejects.toMatchObject({ name: 'AbortError' });
+    expect(openFds()).toEqual(before);
+  });
+});
+
+/** Sets huge pages aside; the reason why not when it cannot. */
+function reserveHugePages(): { undo: () => void } | { skipped: string } {
+  try {
+    const usual = readFileSync(NR_HUGEPAGES, 'utf8');
+    const wanted = Number(usual) + NEEDED_PAGES;
+    writeFileSync(NR_HUGEPAGES, `${wanted}`);
+    const undo = () => writeFileSync(NR_HUGEPAGES, usual);
+    if (Number(readFileSync(NR_HUGEPAGES, 'utf8')) >= wanted) return { undo };
+    undo();
+    return { skipped: 'memory is too fragmented for huge pages' };
+  } catch (error) {
+    return { skipped: `huge pages cannot be reserved: ${error instanceof Error ? error.message : error}` };
+  }
+}
+
+const reserved = reserveHugePages();
+const skipped = 'skipped' in reserved ? ` (skipped: ${reserved.skipped})` : '';
+
+describe.skipIf(skipped !== '')(`a segment of huge pages${skipped}`, () => {
+  afterAll(() => {
+    if ('undo' in reserved) reserved.undo();
+  });
+
+  it('takes whole pages out of the pool and gives them back', async () => {
+    const before = freePages();
+    const segment = await allocate(3 * MIB, 'require');
+    expect(segment.grant).toEqual({
+      payloadBytes: 3 * MIB,
+      mappedBytes: 4 * MIB,
+      pageKind: 'hugetlb-2m',
+      pageBytes: 2 * MIB,
+      fallbackReason: null,
+    });
+    expect(freePages()).toBe(before - 2);
+    segment.close();
+    expect(freePages()).toBe(before);
+  });
+
+  it('is mapped by huge pages, and its released addresses serve the next one', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const segment = await allocate(4 * MIB, 'auto');
+      expect(segment.grant.pageKind).toBe('hugetlb-2m');
+      const range = os.map(segment.fd, segment.bytes, 'write', 'hugetlb-2m');
+      const words = range.words32(2 * MIB, 1);
+      expect(words[0]).toBe(0);
+      words[0] = round + 1;
+      const pageSizes = readFileSync('/proc/self/smaps', 'utf8').split('/memfd:leasehold-test')[1];
+      expect(pageSizes).toMatch(/KernelPageSize:\s+2048 kB/);
+      const dangling = new Uint8Array(range.view(0, 4096).transfer());
+      range.release();
+      expect(dangling[0]).toBe(0);
+      segment.close();
+    }
+  });
+
+  it('falls back, or says what to do, when the pool is short', async () => {
+    const tooMuch = (freePages() + 1) * 2 * MIB;
+    const segment = await allocate(tooMuch, 'auto');
+    expect(segment.grant).toMatchObject({ pageKind: 'base', fallbackReason: 'POOL_EXHAUSTED' });
+    segment.close();
+    await expect(allocate(tooMuch, 'require')).rejects.toThrow(/sysctl vm\.nr_hugepages=\d+/);
+  });
+
+  it('that the pool cannot fill after all is an errno, and takes nothing', async () => {
+    const before = freePages();
+    const bytes = (before + 1) * 2 * MIB;
+    const fd = os.create('leasehold-test', bytes, 'hugetlb-2m');
+    await expect(os.populate(fd, 0, bytes)).rejects.toMatchObject({ call: 'posix_fallocate', code: 'ENOSPC' });
+    expect(() => os.map(fd, bytes, 'write', 'hugetlb-2m')).toThrow(expect.objectContaining({ code: 'ENOMEM' }));
+    fd.close();
+    expect(freePages()).toBe(before);
+  });
+});
