@@ -1,7 +1,7 @@
 /**
- * SOCK_SEQPACKET Unix sockets that carry messages with file descriptors. Invariants: nothing here blocks but `connectSeqpacket`'s
- * own short wait and `waitReadable`, whose bound the caller gives; every descriptor is close-on-exec; a received descriptor is either in the result or
- * closed. Expected outcomes are values, faults are OsErrors.
+ * SOCK_SEQPACKET Unix sockets that carry messages with file descriptors. Invariants: nothing here blocks but `waitReadable`, whose
+ * bound the caller gives; every descriptor is close-on-exec; a received descriptor is either in the result or closed. Expected
+ * outcomes are values, faults are OsErrors.
  */
 import { constants } from 'node:os';
 import type { OwnedFd } from '../os.ts';
@@ -79,7 +79,7 @@ export function acceptConnection(listener: OwnedFd): OwnedFd | null {
 }
 
 /**
- * Connects to a listener, non-blocking afterwards and during: a full backlog is EAGAIN.
+ * Connects to a listener, without ever waiting: a full backlog is EAGAIN, to be tried again later.
  * @throws Error for a path over 107 B; OsError (ENOENT, ECONNREFUSED: nobody listens; EACCES; EAGAIN).
  */
 export function connectSeqpacket(path: string): OwnedFd {
