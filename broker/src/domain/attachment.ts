@@ -1,0 +1,54 @@
+/**
+ * A session's right to one mapping, and its participant's place there. It goes one way: joining → live → ended → gone. `ended`: the
+ * rights are over, but the process may still touch the memory, so the place is not handed on. `gone`: it cannot, and it is.
+ */
+import type { LeaseholdError } from '@leasehold/proto';
+import type { Access } from '@leasehold/shm-core/internal';
+import type { OwnedMapping } from './owned-mapping.ts';
+import type { Place } from './participant-indices.ts';
+import type { Session } from './session.ts';
+
+export type SubscribeMode = 'latest' | 'queue';
+
+/** What the attachment is for. */
+export type Part =
+  | { readonly kind: 'plain' }
+  | { readonly kind: 'publisher' }
+  | { readonly kind: 'subscriber'; readonly mode: SubscribeMode; readonly maxPins: number; readonly history: number };
+
+export class Attachment {
+  readonly id: bigint;
+  readonly session: Session;
+  readonly mapping: OwnedMapping;
+  readonly place: Place;
+  readonly access: Access;
+  readonly part: Part;
+  state: 'joining' | 'live' | 'ended' | 'gone' = 'joining';
+  /** Whether its participant page is still being made; until then its place cannot be freed. */
+  pageComing = true;
+  /** Whether descriptors were handed out: what never had any can touch nothing. */
+  claimed = false;
+  /** Why it ended; null when its owner wished so. */
+  endedBecause: LeaseholdError | null = null;
+  /** Called once when it ends. */
+  onEnd: ((why: LeaseholdError | null) => void) | null = null;
+
+  constructor(
+    id: bigint,
+    session: Session,
+    mapping: OwnedMapping,
+    granted: { place: Place; access: Access; part: Part },
+  ) {
+    this.id = id;
+    this.session = session;
+    this.mapping = mapping;
+    this.place = granted.place;
+    this.access = granted.access;
+    this.part = granted.part;
+  }
+
+  /** Whether its rights stand. */
+  get active(): boolean {
+    return this.state === 'joining' || this.state === 'live';
+  }
+}

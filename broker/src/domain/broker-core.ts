@@ -1,0 +1,196 @@
+/**
+ * The broker's decisions in one object: sessions, names, attachments, publishers, memory. Everything is decided synchronously, in
+ * the order it comes; only memory is waited for. Every action of a client is authorised here or in the two files that build on it.
+ */
+import { LeaseholdError } from '@leasehold/proto';
+import { Attachments } from './attachments.ts';
+import { ChannelRecord } from './channel-record.ts';
+import { FencingTokens } from './fencing-tokens.ts';
+import type { Limits } from './limits.ts';
+import type { OwnedMapping } from './owned-mapping.ts';
+import { type Action, authorise, type Peer, type Policy } from './policy.ts';
+import type { Ports } from './ports.ts';
+import { PublisherQueue } from './publisher-queue.ts';
+import { MemoryQuota } from './quota.ts';
+import { Registry } from './registry.ts';
+import type { Session } from './session.ts';
+import { SessionTable } from './session-table.ts';
+
+/** What is worth a line in the log. */
+export interface CoreObserver {
+  sessionOpened(session: Session): void;
+  sessionEnded(session: Session, acknowledged: boolean): void;
+  mappingCreated(mapping: OwnedMapping): void;
+  mappingDeleted(mapping: OwnedMapping): void;
+  publisherPromoted(mapping: OwnedMapping, session: Session, fencingToken: bigint): void;
+}
+
+export interface CoreOptions {
+  readonly ports: Ports;
+  readonly policy: Policy;
+  readonly limits: Limits;
+  readonly epoch: number;
+  readonly quotaBytes: number;
+  readonly reserveBytes: number;
+  readonly observer: CoreObserver;
+}
+
+export class BrokerCore {
+  readonly epoch: number;
+  readonly limits: Limits;
+  readonly sessions: SessionTable;
+  readonly registry: Registry;
+  readonly attachments: Attachments;
+  readonly quota: MemoryQuota;
+  readonly #policy: Policy;
+  readonly #ports: Ports;
+  readonly #observer: CoreObserver;
+  readonly #tokens: FencingTokens;
+  readonly #whenEmpty = new Set<() => void>();
+  #drainDeadlineMs: number | null = null;
+
+  constructor(options: CoreOptions) {
+    const { ports, limits, quotaBytes, reserveBytes } = options;
+    this.epoch = options.epoch;
+    this.limits = limits;
+    this.#policy = options.policy;
+    this.#ports = ports;
+    this.#observer = options.observer;
+    this.#tokens = new FencingTokens(options.epoch);
+    this.quota = new MemoryQuota({ quotaBytes, reserveBytes, headroom: () => ports.memory.headroom() });
+    this.sessions = new SessionTable(ports.clock, ports.entropy, limits);
+    this.registry = new Registry({
+      clock: ports.clock,
+      memory: ports.memory,
+      quota: this.quota,
+      mappingsMax: limits.mappings,
+      prepare: (mapping) => this.#prepare(mapping),
+    });
+    this.attachments = new Attachments({
+      ports,
+      limits,
+      quota: this.quota,
+      onChanged: (mapping) => {
+        this.registry.changed(mapping);
+        this.registry.forgetIfUnused(mapping);
+      },
+      onGone: (mapping, session) => {
+        this.registry.reclaim(mapping);
+        this.sessions.settle(session);
+      },
+    });
+    this.registry.watch((change, mapping) => {
+      if (change === 'created') this.#observer.mappingCreated(mapping);
+      if (change === 'deleted') this.#observer.mappingDeleted(mapping);
+    });
+  }
+
+  /** @throws {LeaseholdError} PERMISSION_DENIED */
+  authorise(peer: Peer, action: Action, name?: string): void {
+    authorise(this.#policy, peer, action, name);
+  }
+  /** For lists: leaves out what the caller may not know about. */
+  maySee(peer: Peer, name: string): boolean {
+    return this.#policy(peer, 'info', name).allowed;
+  }
+
+  get draining(): boolean {
+    return this.#drainDeadlineMs !== null;
+  }
+  /** @throws {LeaseholdError} DRAINING */
+  requireNotDraining(): void {
+    if (this.draining) throw new LeaseholdError('DRAINING', 'The broker is shutting down and takes nothing new.');
+  }
+
+  /** @throws {LeaseholdError} DRAINING, PERMISSION_DENIED, TOO_MANY_SESSIONS, INVALID_ARGUMENT */
+  openSession(peer: Peer, name: string, bell: Uint8Array | null): { session: Session; token: Uint8Array } {
+    this.requireNotDraining();
+    this.authorise(peer, 'connect');
+    const opened = this.sessions.open(peer, name, bell);
+    this.#observer.sessionOpened(opened.session);
+    return opened;
+  }
+
+  /**
+   * The session is over, and so are all its rights. `acknowledged`: its process has said that it touches nothing any more; else
+   * what it had is handed on when `processGone` says so.
+   */
+  endSession(session: Session, acknowledged: boolean): void {
+    if (!this.sessions.end(session)) return;
+    const why = new LeaseholdError('UNAUTHENTICATED', 'The session is over.');
+    for (const attachment of [...session.attachments.values()]) {
+      this.attachments.end(attachment, acknowledged ? null : why);
+      if (acknowledged) this.attachments.vacate(attachment);
+    }
+    for (const mapping of [...session.created]) this.registry.forgetIfUnused(mapping);
+    session.created.clear();
+    session.announceEnd();
+    this.sessions.settle(session);
+    this.#observer.sessionEnded(session, acknowledged);
+    if (this.sessions.count === 0) for (const wake of [...this.#whenEmpty]) wake();
+  }
+
+  /** The process of an ended session is gone: whatever it had is free. */
+  processGone(session: Session): void {
+    for (const attachment of [...session.attachments.values()]) this.attachments.vacate(attachment);
+  }
+
+  /** The caller's process no longer touches what this participant had; a message about nobody is ignored. */
+  acknowledge(session: Session, mappingId: bigint, index: number, generation: number): void {
+    const member = this.registry.byId(mappingId)?.members.get(index);
+    if (member?.session === session && member.place.generation === generation) this.attachments.vacate(member);
+  }
+
+  /** Takes the name away and tells everybody concerned. */
+  deleteMapping(mapping: OwnedMapping): void {
+    const gone = new LeaseholdError('MAPPING_DELETED', `${JSON.stringify(mapping.name)} was deleted.`, {
+      metadata: { name: mapping.name },
+    });
+    const told = new Set(mapping.active().map((member) => member.session));
+    this.registry.condemn(mapping);
+    mapping.channel?.publishers.dissolve((attachment, why) => this.attachments.end(attachment, why), gone);
+    this.attachments.ringEverybody(mapping);
+    for (const session of told) session.notify({ kind: 'mapping-deleted', name: mapping.name, mappingId: mapping.id });
+  }
+
+  /** Nothing new from now on; every session is told. @returns when no session is left, or `drainMs` are over */
+  drain(drainMs: number): Promise<void> {
+    const deadlineMs = this.#ports.clock.nowMs() + drainMs;
+    this.#drainDeadlineMs = Math.min(this.#drainDeadlineMs ?? deadlineMs, deadlineMs);
+    for (const session of this.sessions.living()) session.notify({ kind: 'draining', deadlineMs });
+    if (this.sessions.count === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = this.#ports.clock.after(drainMs, () => done());
+      const done = () => {
+        timer.cancel();
+        this.#whenEmpty.delete(done);
+        resolve();
+      };
+      this.#whenEmpty.add(done);
+    });
+  }
+
+  /** Every session ends and every segment is given back: the broker ends, whoever still uses something. */
+  close(): void {
+    for (const session of this.sessions.living()) this.endSession(session, false);
+    this.registry.close();
+  }
+
+  #prepare(mapping: OwnedMapping): void {
+    const { specification } = mapping;
+    if (specification.kind !== 'channel') return;
+    const publishers = new PublisherQueue({
+      memory: mapping.memory,
+      tokens: this.#tokens,
+      ringEverybody: () => this.attachments.ringEverybody(mapping),
+      refused: (attachment, error) => this.attachments.end(attachment, asLeaseholdError(error)),
+      onPromoted: ({ session }, { fencingToken }) => this.#observer.publisherPromoted(mapping, session, fencingToken),
+    });
+    mapping.channel = new ChannelRecord(mapping, specification, publishers);
+  }
+}
+
+function asLeaseholdError(error: unknown): LeaseholdError {
+  if (error instanceof LeaseholdError) return error;
+  return new LeaseholdError('INTERNAL', 'The publisher could not be promoted.', { cause: error });
+}
