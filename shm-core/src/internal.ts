@@ -1,8 +1,34 @@
 /** What Leasehold's other packages need of shm-core. No promise of stability to anybody else. */
 
+export { ChannelMemory } from './channel/channel-memory.ts';
+export { descriptorPayloadBytes, type FrameFields, type FrameInfo, readDescriptor } from './channel/descriptor.ts';
 export { type ChannelGeometry, channelGeometry, initialiseChannel, readGeometry } from './channel/geometry.ts';
+export { ChannelPublisher, LoanRefusal } from './channel/publisher.ts';
+export { SlotViews, type ViewMode } from './channel/slot-views.ts';
+export { ChannelSubscriber, type SubscribeMode, TakeOutcome } from './channel/subscriber.ts';
+export { type ClaimedPage, SubscriberPages } from './channel/subscriber-pages.ts';
 export { GENERATION_LIMIT } from './channel/words.ts';
 export { MAX_PARTICIPANTS, MAX_SLOTS, USER_METADATA_BYTES } from './layout/regions.ts';
 export { SEQUENCE_LIMIT } from './layout/sequence.ts';
+export { AttachedMapping, mapPage, type ReceivedSegment } from './mapping/attached-mapping.ts';
 export { BrokerMapping, type BrokerMappingSpec, type GrantedSegment, type NewParticipant } from './mapping/broker-mapping.ts';
 export { CorruptMemoryError } from './mapping/corrupt-memory.ts';
+export { monotonicNs } from './os/linux/clock.ts';
+export { bindDoorbell, drainDoorbell, openRinger, type Ringer } from './os/linux/doorbells.ts';
+export { tryLockFile } from './os/linux/file-lock.ts';
+export { type MemoryHeadroom, memoryHeadroomBytes } from './os/linux/memory-limits.ts';
+export { type PeerCredentials, peerCredentials, peerGroups, peerPidfd } from './os/linux/peers.ts';
+export { type Watch, watchReadable } from './os/linux/poller.ts';
+export { createLinuxSegmentOs } from './os/linux/segments.ts';
+export {
+  acceptConnection,
+  connectSeqpacket,
+  listenSeqpacket,
+  type ReceivedPacket,
+  receivePacket,
+  sendPacket,
+  waitReadable,
+} from './os/linux/sockets.ts';
+export { type Access, type MappedRange, OsError, type OwnedFd, type PageKind, type SegmentOs } from './os/os.ts';
+export { SegmentAllocator, type SegmentGrant } from './segment/allocate-segment.ts';
+export { LargePagesUnavailable } from './segment/large-pages.ts';
