@@ -16,10 +16,10 @@ import { identifyPeers } from './peer-identity.ts';
 
 const CONNECTIONS_MAX = 128;
 const CONNECTIONS_PER_UID_MAX = 32;
-const REQUEST_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 2_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 /** Node looks for connections that are too slow only this often. */
-const CONNECTIONS_CHECK_MS = 1_000;
+const CONNECTIONS_CHECK_MS = 500;
 const BODY_BYTES_MAX = 1_024;
 
 const UNKNOWN_PEER: Verdict = { allowed: false, why: 'the kernel does not say who is asking' };

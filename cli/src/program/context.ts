@@ -1,0 +1,47 @@
+/**
+ * What a command may use of the world around it. Commands reach for nothing else, so tests can give them another one.
+ *
+ * A command that is told to stop through `signal` lets the error that it gets from there pass: the exit code then says why it ended.
+ */
+import type { Readable } from 'node:stream';
+import type { ExitCode } from './exit-codes.ts';
+
+/** A stream for people or for scripts. */
+export interface CliOutput extends NodeJS.WritableStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export interface CliContext {
+  readonly stdin: Readable;
+  /** Machine output. */
+  readonly stdout: CliOutput;
+  /** Everything else: errors, progress, logs. */
+  readonly stderr: CliOutput;
+  readonly stdoutIsTty: boolean;
+  readonly stderrIsTty: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly uid: number;
+  /** Aborted by the first SIGINT or SIGTERM, or when the reader of stdout is gone. A second signal ends the process at once. */
+  readonly signal: AbortSignal;
+  /** What was set, if anything. */
+  readonly exitCode: ExitCode | undefined;
+  /** For a command that has an outcome between done and an error, or that ends well when it is told to stop. */
+  setExitCode(code: ExitCode): void;
+  /**
+   * What to do, synchronously and quickly, before the process dies of an exception that nobody caught. Replaces the usual message.
+   * Returns how to take it back.
+   */
+  onFatal(hook: (error: unknown) => void): () => void;
+}
+
+/** Why `signal` was aborted, when a signal of the system did it. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+  readonly signalName: 'SIGINT' | 'SIGTERM';
+
+  constructor(signalName: 'SIGINT' | 'SIGTERM') {
+    super(`interrupted by ${signalName}`);
+    this.signalName = signalName;
+  }
+}

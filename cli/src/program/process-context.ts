@@ -1,0 +1,65 @@
+/** The context of the real process: its streams, signals and last words. Made once, by main.ts. */
+import { OutputClosedError } from '../video/errors.ts';
+import { type CliContext, InterruptedError } from './context.ts';
+import { oneLine } from './errors.ts';
+import { ExitCode } from './exit-codes.ts';
+
+export function processContext(): CliContext {
+  const abort = new AbortController();
+  let exitCode: ExitCode | undefined;
+  let fatalHook: ((error: unknown) => void) | undefined;
+  stopOnSignals(abort);
+  survivePipes(abort);
+  process.on('uncaughtException', (error) => {
+    if (fatalHook === undefined) process.stderr.write(`leasehold: internal error: ${error.stack ?? error.message}\n`);
+    try {
+      fatalHook?.(error);
+    } finally {
+      process.exit(ExitCode.failed);
+    }
+  });
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdoutIsTty: process.stdout.isTTY === true,
+    stderrIsTty: process.stderr.isTTY === true,
+    env: process.env,
+    uid: process.geteuid?.() ?? 0,
+    signal: abort.signal,
+    get exitCode() {
+      return exitCode;
+    },
+    setExitCode: (code) => {
+      exitCode = code;
+    },
+    onFatal: (hook) => {
+      fatalHook = hook;
+      return () => {
+        if (fatalHook === hook) fatalHook = undefined;
+      };
+    },
+  };
+}
+
+function stopOnSignals(abort: AbortController): void {
+  for (const signalName of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signalName, () => {
+      if (abort.signal.reason instanceof InterruptedError) {
+        process.exit(signalName === 'SIGINT' ? ExitCode.interrupted : ExitCode.terminated);
+      }
+      abort.abort(new InterruptedError(signalName));
+    });
+  }
+}
+
+/** A reader that goes away (`… | head`) is an end like any other. */
+function survivePipes(abort: AbortController): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return abort.abort(new OutputClosedError(error));
+    process.stderr.write(`leasehold: cannot write the output: ${oneLine(error.message)}\n`);
+    process.exit(ExitCode.failed);
+  });
+  // Nobody is left who could be told.
+  process.stderr.on('error', () => undefined);
+}

@@ -1,0 +1,73 @@
+/**
+ * The command tree. A command is a module with `register(program, context)`; adding one is a line in COMMANDS.
+ */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import * as health from '../commands/health.ts';
+import * as serve from '../commands/serve.ts';
+import type { CliContext } from './context.ts';
+import { exitCodeOfAbort, reportError } from './errors.ts';
+import { ExitCode } from './exit-codes.ts';
+import { colorsFor } from './output.ts';
+
+export interface CommandModule {
+  /** Adds the command with `program.command(…)`, which hands on how errors and help are printed. */
+  register(program: Command, context: CliContext): void;
+}
+
+/** In the order of the help. */
+const COMMANDS: readonly CommandModule[] = [serve, health];
+
+const EXAMPLES = `
+Examples:
+  leasehold serve                                        run a broker in the foreground
+  leasehold health --ready --wait-ms 5000                wait until it is ready
+  ffmpeg -i in.mp4 -f yuv4mpegpipe - | leasehold publish cameras/front
+  leasehold subscribe cameras/front | ffplay -
+  leasehold demo                                         see it all at once
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 broker unreachable, 4 denied, 5 not found, 6 timed out, 130 Ctrl-C.`;
+
+/** Runs the command that `args` (without node and script) name, to its end. Never rejects. */
+export async function runProgram(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  try {
+    await buildProgram(context).parseAsync(args, { from: 'user' });
+    if (context.exitCode !== undefined) return context.exitCode;
+    return context.signal.aborted ? exitCodeOfAbort(context.signal) : ExitCode.done;
+  } catch (error) {
+    return reportError(error, context);
+  }
+}
+
+export function buildProgram(context: CliContext): Command {
+  const program = new Command('leasehold')
+    .description('Shared memory, on lease: a broker for named blocks of memory, and the tools around it.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .option(
+      '--runtime-dir <dir>',
+      "the broker's runtime directory (default: $LEASEHOLD_RUNTIME_DIR, or where brokers usually are)",
+    )
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'leasehold: ')),
+      getOutHelpWidth: () => context.stdout.columns ?? 100,
+      getErrHelpWidth: () => context.stderr.columns ?? 100,
+      getOutHasColors: () => colorsFor(context, 'stdout').isColorSupported,
+      getErrHasColors: () => colorsFor(context, 'stderr').isColorSupported,
+    })
+    .exitOverride()
+    .showHelpAfterError('(add --help to see what is possible)')
+    .addHelpText('after', EXAMPLES);
+  for (const command of COMMANDS) command.register(program, context);
+  return program;
+}
+
+function packageVersion(): string {
+  const manifest: { version: string } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
+  return manifest.version;
+}
