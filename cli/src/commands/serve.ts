@@ -41,6 +41,7 @@ export function register(program: Command, context: CliContext): void {
     .description('run a broker in the foreground')
     .option('--state-dir <dir>', 'where the number of its last incarnation is kept')
     .option('--system', 'let other users connect, and let the policy decide what they may do (default for root)')
+    .option('--no-system', 'keep the broker to this user and root')
     .option('--http <address>', 'HOST:PORT for /livez and /readyz, or off (default: 127.0.0.1:7411)')
     .option('--http-metrics', 'answer /metrics there too, to everybody who can connect')
     .option('--drain-ms <ms>', 'how long sessions may take to end when it is told to stop (default: 5000)')
