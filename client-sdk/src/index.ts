@@ -1,1 +1,27 @@
-export {};
+/** Leasehold's client: connect to the broker of this host, create channels and mappings, publish and subscribe without a copy. */
+
+export { type ErrorCode, LeaseholdError } from '@leasehold/proto';
+export type { PageKind, ViewMode } from '@leasehold/shm-core/internal';
+export { monotonicNs } from '@leasehold/shm-core/internal';
+export { Broker, type ChannelOptions, type ConnectOptions, connect, type MappingOptions } from './broker.ts';
+export { Channel } from './channel.ts';
+export { Frame, type FrameInfo } from './frame.ts';
+export type { WaitOptions } from './limits.ts';
+export { Loan, type PublishOptions } from './loan.ts';
+export { Mapping, MappingAttachment } from './mapping.ts';
+export type { OpenPublisherOptions } from './open-publisher.ts';
+export type {
+  BrokerInfo,
+  ChannelInfo,
+  FrameFormat,
+  MappingChange,
+  MappingInfo,
+  MemoryGrant,
+  PagePolicy,
+  PrincipalInfo,
+  SubscriberInfo,
+} from './plain-types.ts';
+export { Publisher } from './publisher.ts';
+export type { ReadonlyBytes } from './readonly-bytes.ts';
+export { type SubscribeOptions, Subscriber } from './subscriber.ts';
+export type { WaitStrategy } from './waiting.ts';

@@ -7,11 +7,27 @@ export { ChannelPublisher, LoanRefusal } from './channel/publisher.ts';
 export { SlotViews, type ViewMode } from './channel/slot-views.ts';
 export { ChannelSubscriber, type SubscribeMode, TakeOutcome } from './channel/subscriber.ts';
 export { type ClaimedPage, SubscriberPages } from './channel/subscriber-pages.ts';
-export { GENERATION_LIMIT } from './channel/words.ts';
-export { MAX_PARTICIPANTS, MAX_SLOTS, USER_METADATA_BYTES } from './layout/regions.ts';
+export { GENERATION_LIMIT, NO_SLOT, publishedWord, ringWord, writingWord } from './channel/words.ts';
+export type { Layout } from './layout/define-layout.ts';
+export {
+  ABI_VERSION,
+  CHANNEL_HEADER,
+  FRAME_DESCRIPTOR,
+  LOCK_SEGMENT,
+  MAGIC,
+  MAX_PARTICIPANTS,
+  MAX_SLOTS,
+  PARTICIPANT_PAGE,
+  USER_METADATA_BYTES,
+} from './layout/regions.ts';
 export { SEQUENCE_LIMIT } from './layout/sequence.ts';
 export { AttachedMapping, mapPage, type ReceivedSegment } from './mapping/attached-mapping.ts';
-export { BrokerMapping, type BrokerMappingSpec, type GrantedSegment, type NewParticipant } from './mapping/broker-mapping.ts';
+export {
+  BrokerMapping,
+  type BrokerMappingSpec,
+  type GrantedSegment,
+  type NewParticipant,
+} from './mapping/broker-mapping.ts';
 export { CorruptMemoryError } from './mapping/corrupt-memory.ts';
 export { monotonicNs } from './os/linux/clock.ts';
 export { bindDoorbell, drainDoorbell, openRinger, type Ringer } from './os/linux/doorbells.ts';
@@ -31,4 +47,4 @@ export {
 } from './os/linux/sockets.ts';
 export { type Access, type MappedRange, OsError, type OwnedFd, type PageKind, type SegmentOs } from './os/os.ts';
 export { SegmentAllocator, type SegmentGrant } from './segment/allocate-segment.ts';
-export { LargePagesUnavailable } from './segment/large-pages.ts';
+export { type FallbackReason, LargePagesUnavailable } from './segment/large-pages.ts';

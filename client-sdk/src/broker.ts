@@ -1,0 +1,245 @@
+/** The connection to a broker: names to channels and mappings. One session; closing it closes everything opened through it. */
+import { BlockBound, IfExists, LeaseholdError, Lifetime, Overflow } from '@leasehold/proto';
+import { Channel, openSubscriber } from './channel.ts';
+import {
+  brokerInfoFrom,
+  channelInfoFrom,
+  formatTo,
+  mappingChangeFrom,
+  mappingInfoFrom,
+  pagePolicyTo,
+} from './convert.ts';
+import { findBroker } from './find-broker.ts';
+import { rpcLimits, throwIfAborted, type WaitOptions } from './limits.ts';
+import { Mapping } from './mapping.ts';
+import type { BrokerInfo, ChannelInfo, FrameFormat, MappingChange, MappingInfo, PagePolicy } from './plain-types.ts';
+import { Session } from './session.ts';
+import type { SubscribeOptions, Subscriber } from './subscriber.ts';
+
+/** How long `connect` waits for a broker that does not answer, ms. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
+export interface ConnectOptions extends WaitOptions {
+  /** Where the broker's sockets are. Default: `LEASEHOLD_RUNTIME_DIR`, this user's own directory, `/run/leasehold`. */
+  readonly runtimeDir?: string | undefined;
+  /** What this process calls itself, up to 100 characters; operators see it. Default: the script's name. */
+  readonly name?: string;
+}
+
+interface CreateOptions extends WaitOptions {
+  /** Large pages: where they can be had (default), or else an error, or not at all. */
+  readonly pages?: PagePolicy;
+  /** Live on when its creator and all who use it are gone. Default false. */
+  readonly persistent?: boolean;
+  /** Participants at once, 1 to 128; default 64. */
+  readonly maxParticipants?: number;
+  /** When the name is taken: an error (default), or open what is there if it was created with the same options. */
+  readonly ifExists?: 'fail' | 'open-if-same';
+}
+
+export interface MappingOptions extends CreateOptions {
+  /** Payload, B. */
+  readonly sizeBytes: number;
+}
+
+export interface ChannelOptions extends CreateOptions {
+  readonly format?: FrameFormat;
+  /** Payload capacity of one slot, B; default: what one picture of the format needs. */
+  readonly slotBytes?: number;
+  /** 3 to 1022; default 8. At least all subscribers' `maxPins`, `maxLoans` and one. */
+  readonly slots?: number;
+  /** `overwrite` (default): the publisher never waits. `block`: it waits, boundedly, for subscribers in `queue` mode. */
+  readonly overflow?: 'overwrite' | 'block';
+  /** What a `block` channel does when its bound is reached: the loan fails (default), or the slowest subscriber is detached. */
+  readonly blockBound?: 'timeout' | 'detach';
+  /** The bound, ms; default 5,000. */
+  readonly blockTimeoutMs?: number;
+  /** Loans the publisher may have open at once; default 1. */
+  readonly maxLoans?: number;
+  /** Number of the first frame; default 1. Below 2^52. */
+  readonly firstSequence?: bigint;
+}
+
+interface ListOptions extends WaitOptions {
+  /** Only names that start so. */
+  readonly prefix?: string;
+}
+
+/**
+ * Connects to the broker of this host.
+ * @throws LeaseholdError BROKER_UNREACHABLE, which lists every path tried and how to start a broker; PERMISSION_DENIED,
+ *   PATH_TOO_LONG, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, DRAINING, TIMED_OUT, ABORTED.
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Broker> {
+  throwIfAborted(options.signal);
+  const sockets = findBroker({ runtimeDir: options.runtimeDir, env: process.env, uid: process.getuid?.() ?? 0 });
+  const name = options.name ?? process.argv[1]?.split('/').at(-1) ?? 'node';
+  const limits = { signal: options.signal, timeoutMs: options.timeoutMs ?? CONNECT_TIMEOUT_MS };
+  return new Broker(await Session.open(sockets, name.slice(0, 100), limits));
+}
+
+export class Broker implements AsyncDisposable {
+  readonly #session: Session;
+
+  /** @internal */
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  get runtimeDir(): string {
+    return this.#session.sockets.runtimeDir;
+  }
+  get sessionId(): bigint {
+    return this.#session.id;
+  }
+  /** Rises with every broker. */
+  get epoch(): number {
+    return this.#session.epoch;
+  }
+  /** The broker's version. */
+  get version(): string {
+    return this.#session.brokerVersion;
+  }
+  /** Aborted with BROKER_LOST when the broker goes away or ends this session. What is mapped stays mapped until it is closed. */
+  get lost(): AbortSignal {
+    return this.#session.lost;
+  }
+
+  async info(options: WaitOptions = {}): Promise<BrokerInfo> {
+    return brokerInfoFrom(await this.#session.admin.getBrokerInfo({}, this.#session.call(options)));
+  }
+
+  /**
+   * @throws LeaseholdError INVALID_NAME, INVALID_SIZE, INVALID_FORMAT, INVALID_ARGUMENT, CHANNEL_EXISTS, SPEC_MISMATCH,
+   *   QUOTA_EXCEEDED, OUT_OF_MEMORY, LARGE_PAGES_UNAVAILABLE, PERMISSION_DENIED, DRAINING, TIMED_OUT, ABORTED, BROKER_LOST.
+   */
+  async createChannel(name: string, options: ChannelOptions): Promise<Channel> {
+    const spec = {
+      name,
+      ...(options.format === undefined ? {} : { format: formatTo(options.format) }),
+      slotBytes: wholeNumber('slotBytes', options.slotBytes ?? 0),
+      slots: options.slots ?? 0,
+      pages: pagePolicyTo(options.pages),
+      overflow: options.overflow === 'block' ? Overflow.BLOCK : Overflow.OVERWRITE,
+      blockBound: options.blockBound === 'detach' ? BlockBound.DETACH : BlockBound.TIMEOUT,
+      blockTimeoutMs: options.blockTimeoutMs ?? 0,
+      lifetime: lifetimeOf(options),
+      maxParticipants: options.maxParticipants ?? 0,
+      maxLoans: options.maxLoans ?? 0,
+      firstSequence: options.firstSequence ?? 0n,
+    };
+    const response = await this.#encodable(() =>
+      this.#session.channels.createChannel({ spec, ifExists: ifExistsOf(options) }, this.#session.call(options)),
+    );
+    return new Channel(this.#session, channelInfoFrom(response.channel), response.created);
+  }
+
+  /** @throws LeaseholdError CHANNEL_NOT_FOUND, NOT_A_CHANNEL, PERMISSION_DENIED, TIMED_OUT, ABORTED, BROKER_LOST. */
+  async channel(name: string, options: WaitOptions = {}): Promise<Channel> {
+    const { channel } = await this.#session.channels.getChannel({ name }, this.#session.call(options));
+    return new Channel(this.#session, channelInfoFrom(channel), false);
+  }
+
+  /** The channel, as soon as there is one of that name. @throws LeaseholdError TIMED_OUT, ABORTED; as `channel`. */
+  async waitForChannel(name: string, options: WaitOptions = {}): Promise<Channel> {
+    const changes = this.#session.mappings.watchMappings({ prefix: name }, this.#session.call(options));
+    for await (const change of changes) {
+      const { event, mapping } = mappingChangeFrom(change);
+      if (mapping?.name === name && event === 'created') return this.channel(name, options);
+    }
+    throw new LeaseholdError('BROKER_LOST', `the broker ended the watch for ${name}`);
+  }
+
+  async listChannels(options: ListOptions = {}): Promise<ChannelInfo[]> {
+    const { channels } = await this.#session.channels.listChannels(
+      { prefix: options.prefix ?? '' },
+      this.#session.call(options),
+    );
+    return channels.map(channelInfoFrom);
+  }
+
+  /** @throws LeaseholdError CHANNEL_NOT_FOUND, PERMISSION_DENIED. */
+  async deleteChannel(name: string, options: WaitOptions = {}): Promise<void> {
+    await this.#session.channels.deleteChannel({ name }, this.#session.call(options));
+  }
+
+  /** As `channel(name)` and `subscribe`. */
+  subscribe(name: string, options: SubscribeOptions = {}): Promise<Subscriber> {
+    return openSubscriber(this.#session, name, options);
+  }
+
+  /** @throws as `createChannel`, with MAPPING_EXISTS. */
+  async createMapping(name: string, options: MappingOptions): Promise<Mapping> {
+    const request = {
+      name,
+      sizeBytes: wholeNumber('sizeBytes', options.sizeBytes),
+      pages: pagePolicyTo(options.pages),
+      lifetime: lifetimeOf(options),
+      ifExists: ifExistsOf(options),
+      maxParticipants: options.maxParticipants ?? 0,
+    };
+    const response = await this.#encodable(() =>
+      this.#session.mappings.createMapping(request, this.#session.call(options)),
+    );
+    return new Mapping(this.#session, mappingInfoFrom(response.mapping), response.created);
+  }
+
+  /** @throws LeaseholdError MAPPING_NOT_FOUND, PERMISSION_DENIED. */
+  async mapping(name: string, options: WaitOptions = {}): Promise<Mapping> {
+    const { mapping } = await this.#session.mappings.getMapping({ name }, this.#session.call(options));
+    return new Mapping(this.#session, mappingInfoFrom(mapping), false);
+  }
+
+  /** Mappings and channels. */
+  async listMappings(options: ListOptions = {}): Promise<MappingInfo[]> {
+    const { mappings } = await this.#session.mappings.listMappings(
+      { prefix: options.prefix ?? '' },
+      this.#session.call(options),
+    );
+    return mappings.map(mappingInfoFrom);
+  }
+
+  /** @throws LeaseholdError MAPPING_NOT_FOUND, PERMISSION_DENIED. */
+  async deleteMapping(name: string, options: WaitOptions = {}): Promise<void> {
+    await this.#session.mappings.deleteMapping({ name }, this.#session.call(options));
+  }
+
+  /** What is there, then every change, until the loop is left or `signal` aborts. @throws LeaseholdError ABORTED, BROKER_LOST. */
+  async *watchMappings(
+    options: { prefix?: string; signal?: AbortSignal } = {},
+  ): AsyncGenerator<MappingChange, void, undefined> {
+    const call = { ...this.#session.call({}), ...rpcLimits({ signal: options.signal }) };
+    for await (const change of this.#session.mappings.watchMappings({ prefix: options.prefix ?? '' }, call)) {
+      yield mappingChangeFrom(change);
+    }
+  }
+
+  /** Numbers that the protocol cannot carry fail before they are sent; say so in our own words. */
+  async #encodable<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if (error instanceof LeaseholdError || !(error instanceof Error)) throw error;
+      throw new LeaseholdError('INVALID_ARGUMENT', `the request cannot be sent: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** Closes everything opened through this, after what `holdUntil` waits for. Idempotent. */
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+const lifetimeOf = (options: CreateOptions): Lifetime =>
+  options.persistent === true ? Lifetime.PERSISTENT : Lifetime.LAST_ATTACHMENT;
+
+const ifExistsOf = (options: CreateOptions): IfExists =>
+  options.ifExists === 'open-if-same' ? IfExists.OPEN_IF_SAME : IfExists.FAIL;
+
+function wholeNumber(what: string, value: number): bigint {
+  if (Number.isSafeInteger(value) && value >= 0) return BigInt(value);
+  throw new LeaseholdError('INVALID_SIZE', `${what} must be a whole number of bytes from 0 to 2^53 − 1, not ${value}`);
+}

@@ -1,0 +1,19 @@
+/** What shm-core throws, in the SDK's one error class. */
+import { LeaseholdError } from '@leasehold/proto';
+import { CorruptMemoryError, OsError } from '@leasehold/shm-core/internal';
+
+const OUT_OF_MEMORY = new Set(['ENOMEM', 'ENOSPC', 'EMFILE', 'ENFILE']);
+
+/** LeaseholdErrors as they are; anything that is none of ours too. */
+export function asLeaseholdError(error: unknown): unknown {
+  if (error instanceof CorruptMemoryError) {
+    return new LeaseholdError('CORRUPT_MEMORY', `shared memory is not what was granted: ${error.message}`, {
+      cause: error,
+    });
+  }
+  if (error instanceof OsError) {
+    const code = OUT_OF_MEMORY.has(error.code) ? 'OUT_OF_MEMORY' : 'INTERNAL';
+    return new LeaseholdError(code, `the memory could not be mapped: ${error.message}`, { cause: error });
+  }
+  return error;
+}

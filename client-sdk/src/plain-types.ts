@@ -1,0 +1,108 @@
+/** What the SDK tells and takes, as plain values: no generated types, no units left to guess. */
+import type { PageKind } from '@leasehold/shm-core/internal';
+
+/** Whether large pages are wanted: where they can be had, or else an error, or not at all. */
+export type PagePolicy = 'auto' | 'require' | 'never';
+
+/** What the frames of a channel are. */
+export interface FrameFormat {
+  /** DRM FourCC, for example `RGBA` or `YU12`; empty when the payload is no picture. */
+  readonly fourcc: string;
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** B from one row of the first plane to the next; 0 = not stated. */
+  readonly strideBytes?: number;
+  /** Frames per second, as a fraction; 0/0 = not stated. */
+  readonly frameRate?: { readonly numerator: number; readonly denominator: number };
+  /** Whatever else readers must know. At most 32 entries; keys to 64, values to 256 B. */
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+/** The memory that was granted. */
+export interface MemoryGrant {
+  /** As asked, B. */
+  readonly payloadBytes: number;
+  /** Whole pages, B. */
+  readonly mappedBytes: number;
+  readonly pageKind: PageKind;
+  /** Size of one page, B. */
+  readonly pageBytes: number;
+  /** Why it is less than `auto` hoped for, for example `POOL_EXHAUSTED`; null when it is not. */
+  readonly fallbackReason: string | null;
+}
+
+/** A client process, as the kernel and the broker name it. */
+export interface PrincipalInfo {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sessionId: bigint;
+  /** What it calls itself. */
+  readonly name: string;
+}
+
+export interface MappingInfo {
+  readonly name: string;
+  /** Never reused by this broker. */
+  readonly id: bigint;
+  readonly memory: MemoryGrant;
+  readonly persistent: boolean;
+  readonly creator: PrincipalInfo;
+  readonly createTime: Date;
+  /** Whether it is laid out as a channel. */
+  readonly channel: boolean;
+  readonly readers: number;
+  readonly writers: number;
+  readonly maxParticipants: number;
+}
+
+export interface SubscriberInfo {
+  readonly principal: PrincipalInfo;
+  readonly mode: 'queue' | 'latest';
+  /** Frames it may hold at once. */
+  readonly maxPins: number;
+  /** As it counts them itself. */
+  readonly taken: bigint;
+  readonly lost: bigint;
+}
+
+export interface ChannelInfo {
+  readonly name: string;
+  readonly format: Required<FrameFormat>;
+  readonly slots: number;
+  /** Payload capacity of one slot, B. */
+  readonly slotBytes: number;
+  readonly overflow: 'overwrite' | 'block';
+  readonly persistent: boolean;
+  readonly memory: MemoryGrant;
+  readonly creator: PrincipalInfo;
+  readonly createTime: Date;
+  /** Sequence of the newest frame; 0 when there was none. */
+  readonly published: bigint;
+  /** Of the publisher; 0 when there is none. */
+  readonly fencingToken: bigint;
+  readonly publisher: PrincipalInfo | null;
+  readonly standbys: number;
+  readonly subscribers: readonly SubscriberInfo[];
+}
+
+export interface BrokerInfo {
+  readonly version: string;
+  readonly pid: number;
+  readonly uid: number;
+  readonly epoch: number;
+  readonly startTime: Date;
+  readonly runtimeDir: string;
+  readonly draining: boolean;
+  readonly memoryQuotaBytes: number;
+  readonly memoryChargedBytes: number;
+}
+
+/** One change of what the broker holds. `synced`: everything that was there when the watch began has been told. */
+export interface MappingChange {
+  readonly event: 'created' | 'changed' | 'deleted' | 'synced';
+  /** Null in `synced`. */
+  readonly mapping: MappingInfo | null;
+}

@@ -1,0 +1,321 @@
+/**
+ * A publisher that holds its channel's lease. Loans and publications happen in shared memory; the broker is asked only when a
+ * subscriber joined whose page is not mapped yet. What ends the lease ends publishing, never what subscribers hold.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LeaseholdError } from '@leasehold/proto';
+import {
+  type AttachedMapping,
+  ChannelMemory,
+  ChannelPublisher,
+  type FrameFields,
+  LoanRefusal,
+  monotonicNs,
+  readGeometry,
+  SlotViews,
+  SubscriberPages,
+  type ViewMode,
+} from '@leasehold/shm-core/internal';
+import { LOOK_AGAIN_MS } from './doorbell.ts';
+import { aborted, throwIfAborted, type WaitOptions } from './limits.ts';
+import { Loan, type LoanOwner } from './loan.ts';
+import type { ChannelInfo } from './plain-types.ts';
+import type { Session } from './session.ts';
+
+/** How long `loan` waits on an `overwrite` channel, where a slot is free unless something holds more than it was admitted for, ms. */
+const OVERWRITE_TIMEOUT_MS = 5_000;
+/** Releases on an `overwrite` channel ring nobody, so a loan that found no slot looks again after this, ms. */
+const OVERWRITE_RETRY_MS = 1;
+
+/** What the broker granted. */
+export interface GrantedPublisher {
+  readonly channel: ChannelInfo;
+  readonly attachmentId: bigint;
+  readonly fencingToken: bigint;
+  readonly holdId: bigint;
+  readonly previousOwnerDied: boolean;
+  /** What a `block` channel does at its bound, and the bound, ms. */
+  readonly blockBound: 'timeout' | 'detach';
+  readonly blockTimeoutMs: number;
+}
+
+/** The stream that is the lease. */
+export interface LeaseStream {
+  /** Aborted with a LeaseholdError when the broker ended the lease. */
+  readonly lost: AbortSignal;
+  /** Gives the lease back. */
+  end(): void;
+}
+
+export class Publisher implements AsyncDisposable {
+  /** The channel as it was when this was opened. */
+  readonly channel: ChannelInfo;
+  /** Written into every frame; rises with every publisher of the channel. */
+  readonly fencingToken: bigint;
+  /** Whether the publisher before died or was removed without closing. */
+  readonly previousOwnerDied: boolean;
+  /** Aborted with a LeaseholdError when the lease is lost: nothing can be published any more. */
+  readonly lost: AbortSignal;
+  readonly #session: Session;
+  readonly #mapping: AttachedMapping;
+  readonly #granted: GrantedPublisher;
+  readonly #stream: LeaseStream;
+  readonly #core: ChannelPublisher;
+  readonly #pages: SubscriberPages;
+  readonly #views: SlotViews;
+  readonly #slotBytes: number;
+  readonly #maxLoans: number;
+  readonly #block: boolean;
+  readonly #owner: LoanOwner;
+  readonly #loans = new Set<Loan>();
+  #published = 0;
+  #dropped = 0;
+  #finished = false;
+  #closing: Promise<void> | null = null;
+
+  /** @internal @throws CorruptMemoryError; the mapping is the caller's to release then. */
+  constructor(
+    session: Session,
+    mapping: AttachedMapping,
+    granted: GrantedPublisher,
+    stream: LeaseStream,
+    views: ViewMode,
+  ) {
+    this.channel = granted.channel;
+    this.fencingToken = granted.fencingToken;
+    this.previousOwnerDied = granted.previousOwnerDied;
+    this.lost = stream.lost;
+    this.#session = session;
+    this.#mapping = mapping;
+    this.#granted = granted;
+    this.#stream = stream;
+    const geometry = readGeometry(mapping.data, mapping.id);
+    this.#slotBytes = geometry.slotBytes;
+    this.#maxLoans = geometry.maxLoans;
+    this.#block = geometry.block;
+    const memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
+    this.#views = new SlotViews(mapping.data, geometry, views);
+    this.#pages = new SubscriberPages(mapping.lock, mapping.index, (indices) =>
+      session.claimPages(mapping.id, indices),
+    );
+    this.#core = new ChannelPublisher(memory, this.#pages, mapping, monotonicNs);
+    this.#owner = {
+      publish: (loan, slot, payloadBytes, fields) => this.#publish(loan, slot, payloadBytes, fields),
+      discard: (loan, slot) => this.#discard(loan, slot),
+    };
+    this.#core.takeOver(granted);
+    session.adopt(this);
+  }
+
+  /** Frames published here. */
+  get published(): number {
+    return this.#published;
+  }
+  /** Times `tryLoan` found no slot: frames that were not published. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+  /** Participants of the channel other than this one, standbys included, as last seen. */
+  get participantCount(): number {
+    return this.#pages.pages.length;
+  }
+
+  /**
+   * A slot to fill, or null when there is none now: a drop, which is counted. Never waits.
+   * @throws LeaseholdError LEASE_LOST, MAPPING_DELETED, BROKER_LOST, INVALID_STATE (`maxLoans` are open), CLOSED.
+   */
+  tryLoan(): Loan | null {
+    const loan = this.#tryLoan();
+    if (loan === null) {
+      this.#dropped += 1;
+      this.#mapping.page.setDropped(this.#dropped);
+    }
+    return loan;
+  }
+
+  #tryLoan(): Loan | null {
+    this.#checkOpen();
+    if (this.#loans.size >= this.#maxLoans) {
+      throw new LeaseholdError(
+        'INVALID_STATE',
+        `${this.#loans.size} loans are open, and the channel was created with maxLoans ${this.#maxLoans}`,
+      );
+    }
+    const slot = this.#loanSlot();
+    if (slot < 0) return null;
+    const loan = new Loan(this.#owner, slot, this.#views.open(slot, this.#slotBytes));
+    this.#loans.add(loan);
+    return loan;
+  }
+
+  /** A slot, or a negative number when there is none now. */
+  #loanSlot(): number {
+    const slot = this.#core.loan();
+    if (slot === LoanRefusal.lost) throw this.#leaseLost();
+    if (slot === LoanRefusal.brokerSilent) {
+      throw new LeaseholdError('BROKER_LOST', 'a subscriber joined, and the broker does not say where its page is', {
+        cause: this.#session.lost.reason,
+      });
+    }
+    return slot;
+  }
+
+  /**
+   * A slot to fill. A `block` channel: waits for subscribers, no longer than the channel's bound.
+   * @throws LeaseholdError TIMED_OUT, NO_FREE_SLOT, ABORTED; as `tryLoan`.
+   */
+  async loan(options: WaitOptions = {}): Promise<Loan> {
+    throwIfAborted(options.signal);
+    const loan = this.#tryLoan();
+    if (loan !== null) return loan;
+    return this.#whenFree(() => this.#tryLoan(), options);
+  }
+
+  /** Waits until `attempt` gives something, as the channel's overflow says. */
+  async #whenFree<T>(attempt: () => T | null, options: WaitOptions): Promise<T> {
+    const boundMs = options.timeoutMs ?? (this.#block ? this.#granted.blockTimeoutMs : OVERWRITE_TIMEOUT_MS);
+    let deadline = performance.now() + boundMs;
+    for (;;) {
+      const leftMs = Math.min(LOOK_AGAIN_MS, deadline - performance.now());
+      const got = this.#block
+        ? await this.#waitArmed(attempt, leftMs, options.signal)
+        : await this.#retry(attempt, options.signal);
+      if (got !== null) return got;
+      if (options.signal?.aborted === true) throw aborted(options.signal);
+      if (performance.now() < deadline) continue;
+      if (this.#granted.blockBound !== 'detach' || options.timeoutMs !== undefined || !(await this.#detachSlowest())) {
+        throw this.#noSlot(boundMs);
+      }
+      deadline = performance.now() + boundMs;
+    }
+  }
+
+  async #waitArmed<T>(attempt: () => T | null, boundMs: number, signal: AbortSignal | undefined): Promise<T | null> {
+    const waiter = this.#session.doorbell.register();
+    try {
+      this.#core.arm();
+      const got = attempt();
+      if (got !== null) return got;
+      await waiter.wait(boundMs, signal);
+    } finally {
+      waiter.cancel();
+      if (this.#closing === null) this.#core.disarm();
+    }
+    return attempt();
+  }
+
+  async #retry<T>(attempt: () => T | null, signal: AbortSignal | undefined): Promise<T | null> {
+    await sleep(OVERWRITE_RETRY_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    return attempt();
+  }
+
+  /** Detaches whoever holds the channel up most. False when nobody does. */
+  async #detachSlowest(): Promise<boolean> {
+    const slowest = this.#core.slowest()[0];
+    if (slowest === undefined || slowest.lag <= 0) return false;
+    await this.#session.channels.detachSlowSubscriber(
+      { mappingId: this.#mapping.id, participantIndex: slowest.index, participantGeneration: slowest.generation },
+      this.#session.call({}),
+    );
+    return true;
+  }
+
+  #noSlot(boundMs: number): LeaseholdError {
+    const slowest = this.#block ? this.#core.slowest()[0] : undefined;
+    if (slowest !== undefined && slowest.lag > 0) {
+      return new LeaseholdError(
+        'TIMED_OUT',
+        `waited ${boundMs} ms for participant ${slowest.index} of ${this.channel.name}, which has ${slowest.lag} frames to read`,
+        { metadata: { participantIndex: String(slowest.index), framesBehind: String(slowest.lag) } },
+      );
+    }
+    return new LeaseholdError(
+      'NO_FREE_SLOT',
+      `waited ${boundMs} ms: all ${this.channel.slots} slots of ${this.channel.name} are held`,
+    );
+  }
+
+  #publish(loan: Loan, slot: number, payloadBytes: number, fields: FrameFields): bigint {
+    this.#closeView(loan, slot);
+    const sequence = this.#core.publish(slot, payloadBytes, fields);
+    if (sequence === null) throw this.#leaseLost();
+    this.#published += 1;
+    return BigInt(sequence);
+  }
+
+  #discard(loan: Loan, slot: number): void {
+    this.#closeView(loan, slot);
+    this.#core.giveBack(slot);
+  }
+
+  /** Detaches the bytes before anybody else may have the slot. */
+  #closeView(loan: Loan, slot: number): void {
+    this.#loans.delete(loan);
+    if (this.#views.close(slot)) return;
+    this.#core.abandon();
+    throw new LeaseholdError(
+      'VIEW_STOLEN',
+      'the bytes of a loan were detached or transferred by somebody else; its slot is given up',
+    );
+  }
+
+  #leaseLost(): LeaseholdError {
+    if (this.#mapping.lock.deleted)
+      return new LeaseholdError('MAPPING_DELETED', `channel ${this.channel.name} was deleted`);
+    const reason: unknown = this.lost.reason;
+    return new LeaseholdError(
+      'LEASE_LOST',
+      `the publisher lease of ${this.channel.name} (token ${this.fencingToken}) is somebody else's now`,
+      {
+        ...(reason === undefined ? {} : { cause: reason }),
+      },
+    );
+  }
+
+  /** Publishes the end of the stream: subscribers drain what is before it, and end. Nothing can be loaned afterwards. */
+  async finish(options: WaitOptions = {}): Promise<void> {
+    this.#checkOpen();
+    throwIfAborted(options.signal);
+    const attempt = (): number | null => {
+      this.#checkOpen();
+      const slot = this.#loanSlot();
+      return slot < 0 ? null : slot;
+    };
+    const slot = attempt() ?? (await this.#whenFree(attempt, options));
+    if (this.#core.publishEnd(slot) === null) throw this.#leaseLost();
+    this.#finished = true;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== null) throw new LeaseholdError('CLOSED', `the publisher of ${this.channel.name} was closed`);
+    if (this.#finished) throw new LeaseholdError('INVALID_STATE', `the stream on ${this.channel.name} was finished`);
+  }
+
+  /** Discards open loans and gives the lease back. Idempotent. Without `finish` before it, subscribers wait for the next publisher. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    let stolen: unknown;
+    for (const loan of [...this.#loans]) {
+      try {
+        loan.discard();
+      } catch (error) {
+        stolen = error;
+      }
+    }
+    this.#session.doorbell.wakeAll();
+    this.#pages.release();
+    this.#mapping.release();
+    this.#session.release(this);
+    await this.#session.detach(this.#granted.attachmentId);
+    this.#stream.end();
+    if (stolen !== undefined) throw stolen;
+  }
+}

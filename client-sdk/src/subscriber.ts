@@ -1,0 +1,250 @@
+/**
+ * A subscription: an async iterable of frames, or `tryTake` for those who poll. Frames come straight from shared memory; the broker
+ * has no part in it. What may go wrong on the way (deleted, detached, broker lost) is looked for only when there is no frame.
+ */
+import { LeaseholdError } from '@leasehold/proto';
+import {
+  type AttachedMapping,
+  ChannelMemory,
+  ChannelSubscriber,
+  descriptorPayloadBytes,
+  readGeometry,
+  SlotViews,
+  TakeOutcome,
+  type ViewMode,
+} from '@leasehold/shm-core/internal';
+import { LOOK_AGAIN_MS } from './doorbell.ts';
+import { Frame, type FrameOwner } from './frame.ts';
+import { aborted, throwIfAborted, timedOut, type WaitOptions } from './limits.ts';
+import type { ChannelInfo, FrameFormat } from './plain-types.ts';
+import { ringPayload, type Session } from './session.ts';
+import { lookAround, type WaitStrategy } from './waiting.ts';
+
+export interface SubscribeOptions extends WaitOptions {
+  /** `queue` (default): every frame in order, gaps counted. `latest`: the newest only. */
+  readonly mode?: 'queue' | 'latest';
+  /** Frames that may be held at once; default 2. */
+  readonly maxPins?: number;
+  /** Frames published before now that are wanted; default 0. */
+  readonly history?: number;
+  /** How to wait when there is no frame; default `adaptive`. */
+  readonly wait?: WaitStrategy;
+  /** `persistent`: bytes are not detached at release, and who keeps them too long reads another frame. Default `fenced`. */
+  readonly views?: ViewMode;
+}
+
+/** What the broker granted. */
+export interface GrantedSubscription {
+  readonly channel: ChannelInfo;
+  readonly attachmentId: bigint;
+  readonly maxPins: number;
+  readonly history: number;
+}
+
+export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
+  /** The channel as it was when this was opened. */
+  readonly channel: ChannelInfo;
+  readonly mode: 'queue' | 'latest';
+  readonly #session: Session;
+  readonly #mapping: AttachedMapping;
+  readonly #attachmentId: bigint;
+  readonly #memory: ChannelMemory;
+  readonly #core: ChannelSubscriber;
+  readonly #views: SlotViews;
+  readonly #wait: WaitStrategy;
+  readonly #maxPins: number;
+  readonly #counted: boolean;
+  readonly #owner: FrameOwner;
+  readonly #held = new Set<Frame>();
+  #closing: Promise<void> | null = null;
+  #closed = false;
+
+  /** @internal @throws CorruptMemoryError; the mapping is the caller's to release then. */
+  constructor(session: Session, mapping: AttachedMapping, granted: GrantedSubscription, options: SubscribeOptions) {
+    this.channel = granted.channel;
+    this.mode = options.mode ?? 'queue';
+    this.#session = session;
+    this.#mapping = mapping;
+    this.#attachmentId = granted.attachmentId;
+    this.#maxPins = granted.maxPins;
+    this.#wait = options.wait ?? 'adaptive';
+    const geometry = readGeometry(mapping.data, mapping.id);
+    this.#counted = geometry.block && this.mode === 'queue';
+    this.#memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
+    this.#views = new SlotViews(mapping.data, geometry, options.views ?? 'fenced');
+    const payload = ringPayload(mapping.id, mapping.index);
+    this.#core = new ChannelSubscriber(this.#memory, mapping.page, {
+      mode: this.mode,
+      history: granted.history,
+      ringPublisher: () => {
+        const bell = mapping.lock.publisherBell();
+        if (bell !== null) session.ring(bell, payload);
+      },
+    });
+    this.#owner = {
+      memory: this.#memory,
+      defaults: granted.channel.format,
+      finish: (frame, slot) => this.#finish(frame, slot),
+    };
+    session.adopt(this);
+  }
+
+  get format(): Required<FrameFormat> {
+    return this.channel.format;
+  }
+  /** Frames taken. */
+  get taken(): number {
+    return this.#core.taken;
+  }
+  /** Frames overwritten before this subscriber came to them (`queue`). */
+  get lost(): number {
+    return this.#core.lost;
+  }
+  /** Frames passed over for a newer one (`latest`). */
+  get skipped(): number {
+    return this.#core.skipped;
+  }
+  /** Whether the publisher finished the stream and all before its end was taken or lost. */
+  get ended(): boolean {
+    return this.#core.ended;
+  }
+
+  /**
+   * The next frame if there is one; never waits.
+   * @throws LeaseholdError CLOSED; PINS_EXCEEDED: `maxPins` frames are held; MAPPING_DELETED, SLOW_SUBSCRIBER.
+   */
+  tryTake(): Frame | null {
+    this.#checkOpen();
+    if (this.#core.pinned >= this.#maxPins) {
+      throw new LeaseholdError(
+        'PINS_EXCEEDED',
+        `${this.#core.pinned} frames are held; release one, or subscribe with a larger maxPins`,
+      );
+    }
+    if (this.#counted && !this.#mapping.lock.isCounted(this.#mapping.index)) this.#throwDetached();
+    const slot = this.#core.take();
+    if (slot >= 0) return this.#frame(slot);
+    if (slot === TakeOutcome.nothing) this.#checkAttached();
+    return null;
+  }
+
+  #frame(slot: number): Frame {
+    const bytes = this.#views.open(slot, descriptorPayloadBytes(this.#memory, slot));
+    const frame = new Frame(this.#owner, slot, this.#core.cursor, bytes);
+    this.#held.add(frame);
+    return frame;
+  }
+
+  #finish(frame: Frame, slot: number): void {
+    if (!this.#views.close(slot)) {
+      throw new LeaseholdError(
+        'VIEW_STOLEN',
+        `the bytes of frame ${frame.sequence} were detached or transferred by somebody else; its slot stays pinned`,
+      );
+    }
+    this.#held.delete(frame);
+    this.#core.release(slot);
+  }
+
+  /**
+   * The next frame; null when the stream has ended.
+   * @throws LeaseholdError TIMED_OUT, ABORTED; BROKER_LOST when the broker is gone and no frame came for a second; as `tryTake`.
+   */
+  async take(options: WaitOptions = {}): Promise<Frame | null> {
+    const { signal, timeoutMs } = options;
+    throwIfAborted(signal);
+    const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+    const look = (): Frame | 'ended' | null => this.tryTake() ?? (this.#core.ended ? 'ended' : null);
+    const over = (): boolean => signal?.aborted === true || performance.now() >= deadline;
+    for (;;) {
+      const found = (await lookAround(this.#wait, look, over)) ?? (await this.#park(look, deadline, signal));
+      if (found !== null) return found === 'ended' ? null : found;
+      if (signal?.aborted === true) throw aborted(signal);
+      if (performance.now() >= deadline) throw timedOut(timeoutMs ?? 0, `a frame of ${this.channel.name}`);
+    }
+  }
+
+  /** Sleeps until rung, at most a second; null when there is still nothing. */
+  async #park<T>(look: () => T | null, deadline: number, signal: AbortSignal | undefined): Promise<T | null> {
+    const lostBefore = this.#session.lost.aborted;
+    const waiter = this.#session.doorbell.register();
+    this.#core.arm();
+    const found = lookOrCancel(look, () => {
+      waiter.cancel();
+      this.#core.disarm();
+    });
+    if (found !== null) return found;
+    const woken = await waiter.wait(Math.min(LOOK_AGAIN_MS, deadline - performance.now()), signal);
+    this.#checkOpen();
+    this.#core.disarm();
+    if (woken === 'bound' && lostBefore && performance.now() < deadline)
+      return look() ?? throwReason(this.#session.lost);
+    return null;
+  }
+
+  #checkOpen(): void {
+    if (this.#closed || this.#closing !== null)
+      throw new LeaseholdError('CLOSED', `the subscription to ${this.channel.name} was closed`);
+  }
+
+  #checkAttached(): void {
+    const { lock } = this.#mapping;
+    if (lock.deleted) throw new LeaseholdError('MAPPING_DELETED', `channel ${this.channel.name} was deleted`);
+  }
+
+  #throwDetached(): never {
+    this.#checkAttached();
+    throw new LeaseholdError(
+      'SLOW_SUBSCRIBER',
+      `the publisher of ${this.channel.name} no longer waits for this subscriber: it was too slow`,
+    );
+  }
+
+  /** Frames until the end of the stream, or until this is closed. Leaving the loop does not close the subscription. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Frame, void, undefined> {
+    for (;;) {
+      const frame = await this.take().catch((error: unknown) => {
+        if (this.#closing !== null && error instanceof LeaseholdError && error.code === 'CLOSED') return null;
+        throw error;
+      });
+      if (frame === null) return;
+      yield frame;
+    }
+  }
+
+  /** Releases what is held, after what `holdUntil` waits for, and ends the subscription. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#session.doorbell.wakeAll();
+    const outcomes = await Promise.allSettled([...this.#held].map((frame) => frame.drained()));
+    this.#closed = true;
+    this.#mapping.release();
+    this.#session.release(this);
+    await this.#session.detach(this.#attachmentId);
+    const stolen = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (stolen !== undefined) throw stolen.reason;
+  }
+}
+
+/** What `look` finds; `cancel` is called when it finds something or throws. */
+function lookOrCancel<T>(look: () => T | null, cancel: () => void): T | null {
+  try {
+    const found = look();
+    if (found !== null) cancel();
+    return found;
+  } catch (error) {
+    cancel();
+    throw error;
+  }
+}
+
+function throwReason(signal: AbortSignal): never {
+  throw signal.reason;
+}
