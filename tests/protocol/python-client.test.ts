@@ -1,0 +1,163 @@
+/**
+ * docs/PROTOCOL.md suffices: a subscriber written from it in Python (client.py) takes part in a channel that a real broker owns and
+ * this package's SDK publishes on. gRPC is not in Python's standard library, so this side calls OpenSubscriber, with the token of
+ * Python's session, and hands it the ticket.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { crc32 } from 'node:zlib';
+import * as grpc from '@grpc/grpc-js';
+import { type Broker, type ChannelOptions, connect, type Publisher } from '@leasehold/client';
+import { ChannelService, createServiceClient, SubscribeMode } from '@leasehold/proto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const CLIENT = fileURLToPath(new URL('client.py', import.meta.url));
+const LEASEHOLD = fileURLToPath(new URL('../../cli/bin/leasehold.js', import.meta.url));
+const SLOT_BYTES = 10_000;
+
+const python = spawnSync('python3', ['-c', 'import socket; socket.recv_fds']);
+const missing = python.status === 0 ? null : 'python3 (3.9 or later) is not there';
+if (missing !== null) console.warn(`skipped: ${missing}`);
+
+interface Frame {
+  readonly frame: number;
+  readonly payloadBytes: number;
+  readonly intact: boolean;
+}
+
+/** A process that prints JSON lines. */
+class PythonSubscriber {
+  readonly #process: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(runtimeDir: string) {
+    // Compiled Python would be written into the checkout.
+    const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' };
+    const child = spawn('python3', [CLIENT, runtimeDir], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#process = child;
+    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async says(): Promise<Record<string, unknown>> {
+    const { value, done } = await this.#lines.next();
+    if (done === true) throw new Error(`client.py ended early, exit code ${this.#process.exitCode}`);
+    return JSON.parse(value);
+  }
+  tell(what: object): void {
+    this.#process.stdin?.write(`${JSON.stringify(what)}\n`);
+  }
+  /** All that it prints up to the end of the stream. */
+  async follow(): Promise<{ frames: Frame[]; end: Record<string, unknown> }> {
+    const frames: Frame[] = [];
+    for (;;) {
+      const said = await this.says();
+      if ('end' in said) return { frames, end: said };
+      frames.push(said as unknown as Frame);
+    }
+  }
+  async exitCode(): Promise<number | null> {
+    if (this.#process.exitCode === null) await once(this.#process, 'exit');
+    return this.#process.exitCode;
+  }
+}
+
+describe.skipIf(missing !== null)('a client in another language', () => {
+  let directory: string;
+  let server: ChildProcess;
+  let broker: Broker;
+  let control: grpc.Client;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'leasehold-py-'));
+    const [runtimeDir, stateDir] = [join(directory, 'run'), join(directory, 'state')];
+    const args = [LEASEHOLD, 'serve', '--runtime-dir', runtimeDir, '--state-dir', stateDir, '--http', 'off'];
+    server = spawn(process.execPath, [...args, '--log-level', 'warn'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(server.stdout ?? server, 'data');
+    broker = await connect({ runtimeDir });
+    control = new grpc.Client(`unix:${join(runtimeDir, 'control.sock')}`, grpc.credentials.createInsecure());
+  });
+
+  afterAll(async () => {
+    control?.close();
+    await broker?.close();
+    if (server !== undefined && server.exitCode === null && server.kill('SIGTERM')) await once(server, 'exit');
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  /** A Python process that subscribes in queue mode and has begun. */
+  async function subscribe(name: string, history = 0): Promise<PythonSubscriber> {
+    const subscriber = new PythonSubscriber(broker.runtimeDir);
+    const { token } = await subscriber.says();
+    const metadata = new grpc.Metadata();
+    metadata.set('authorization', `Bearer ${token}`);
+    const channels = createServiceClient(ChannelService, control);
+    const opened = await channels.openSubscriber({ name, mode: SubscribeMode.QUEUE, history }, { metadata });
+    subscriber.tell({ ticket: Buffer.from(opened.attachment?.ticket ?? []).toString('hex'), history: opened.history });
+    expect(await subscriber.says()).toMatchObject({ mapped: Number(opened.attachment?.mappingId) });
+    return subscriber;
+  }
+
+  async function channel(name: string, options: Partial<ChannelOptions>): Promise<Publisher> {
+    const created = await broker.createChannel(name, { slotBytes: SLOT_BYTES, slots: 6, pages: 'never', ...options });
+    return created.openPublisher();
+  }
+
+  /** Frame `seed`: its length and bytes follow from it, and its metadata is the checksum of the payload. */
+  async function publish(publisher: Publisher, seed: number): Promise<number> {
+    using loan = await publisher.loan({ timeoutMs: 30_000 });
+    const payloadBytes = (seed * 997) % SLOT_BYTES;
+    const payload = loan.bytes.subarray(0, payloadBytes);
+    for (let at = 0; at < payloadBytes; at += 1) payload[at] = seed + at * 31;
+    const metadata = new Uint8Array(4);
+    new DataView(metadata.buffer).setUint32(0, crc32(payload), true);
+    loan.publish({ payloadBytes, metadata });
+    return payloadBytes;
+  }
+
+  it('takes every frame of a channel that blocks, whole and in order, and then its end', async () => {
+    const publisher = await channel('python/block', { overflow: 'block', blockTimeoutMs: 60_000 });
+    const subscriber = await subscribe('python/block');
+    const followed = subscriber.follow();
+    const published: Frame[] = [];
+    for (let frame = 1; frame <= 300; frame += 1) {
+      published.push({ frame, payloadBytes: await publish(publisher, frame), intact: true });
+    }
+    await publisher.finish();
+    const { frames, end } = await followed;
+    expect(frames).toEqual(published);
+    expect(end).toEqual({ end: 301, taken: 300, lost: 0 });
+    expect(await subscriber.exitCode()).toBe(0);
+    await publisher.close();
+  });
+
+  it('counts exactly what it lost on a channel that overwrites, and takes nothing torn', async () => {
+    const publisher = await channel('python/overwrite', {});
+    const subscriber = await subscribe('python/overwrite');
+    const followed = subscriber.follow();
+    for (let frame = 1; frame <= 2_000; frame += 1) await publish(publisher, frame);
+    await publisher.finish();
+    const { frames, end } = await followed;
+    const sequences = frames.map(({ frame }) => frame);
+    expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b));
+    expect(frames.filter(({ intact }) => !intact)).toEqual([]);
+    expect(end).toEqual({ end: 2_001, taken: frames.length, lost: 2_000 - frames.length });
+    expect(await subscriber.exitCode()).toBe(0);
+    await publisher.close();
+  });
+
+  it('begins with the history that it was granted', async () => {
+    const publisher = await channel('python/history', {});
+    for (let frame = 1; frame <= 4; frame += 1) await publish(publisher, frame);
+    const subscriber = await subscribe('python/history', 2);
+    await publisher.finish();
+    const { frames, end } = await subscriber.follow();
+    expect(frames.map(({ frame }) => frame)).toEqual([3, 4]);
+    expect(end).toEqual({ end: 5, taken: 2, lost: 0 });
+    await publisher.close();
+  });
+});
