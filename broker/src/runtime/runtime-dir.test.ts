@@ -2,6 +2,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -13,6 +14,7 @@ import {
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tryLockFile } from '@leasehold/shm-core/internal';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openRuntimeDir, type RuntimeDir } from './runtime-dir.ts';
 
@@ -44,7 +46,6 @@ const listen = (file: string) =>
 /** Leaves a socket file behind, as a broker that was killed does. */
 const leaveSocket = async (file: string) => {
   const server = await listen(`${file}.x`);
-  const { linkSync } = await import('node:fs');
   linkSync(`${file}.x`, file);
   await new Promise((resolve) => server.close(resolve));
 };
@@ -89,6 +90,29 @@ describe('openRuntimeDir', () => {
     open();
     expect(stale.filter(existsSync)).toEqual([]);
     expect(readFileSync(join(path, 'broker.lock'), 'utf8')).toBe(`${process.pid}\n`);
+  });
+
+  it('does not trust a lock on a file that its last broker deleted meanwhile, with or without the directory', () => {
+    for (const deleted of ['broker.lock', '']) {
+      let deletions = 0;
+      const tryLock = (lockPath: string) => {
+        const lock = tryLockFile(lockPath);
+        if (deletions++ === 0) rmSync(join(path, deleted), { recursive: true });
+        return lock;
+      };
+      const dir = openRuntimeDir({ path, system: false, tryLock });
+      expect(deletions).toBe(2);
+      expect(() => open()).toThrow(`a broker (pid ${process.pid}) already serves`);
+      dir.close();
+    }
+  });
+
+  it('starts over when the directory vanishes before it is locked, but not for ever', () => {
+    const vanish = (lockPath: string) => {
+      rmSync(path, { recursive: true });
+      return tryLockFile(lockPath);
+    };
+    expect(() => openRuntimeDir({ path, system: false, tryLock: vanish })).toThrow(/again and again/);
   });
 
   it('refuses what is in the place of a socket and is none, and gives the lock back', () => {

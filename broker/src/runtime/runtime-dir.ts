@@ -35,6 +35,8 @@ export interface RuntimeDirOptions {
   readonly system: boolean;
   /** Effective user of the broker; by default that of this process. */
   readonly uid?: number;
+  /** For tests. */
+  readonly tryLock?: (path: string) => OwnedFd | null;
 }
 
 export interface RuntimeDir {
@@ -70,7 +72,7 @@ export function openRuntimeDir(options: RuntimeDirOptions): RuntimeDir {
     socketMode: system ? 0o666 : 0o600,
   };
   requireShortPaths(layout);
-  const { lock, created } = lockDirectory(layout, uid);
+  const { lock, created } = lockDirectory(layout, uid, options.tryLock ?? tryLockFile);
   try {
     sweep(layout);
     makeBellsDir(layout, uid);
@@ -98,13 +100,17 @@ function requireShortPaths(layout: Layout): void {
  * IMPORTANT: a broker that leaves deletes its lock file while it holds the lock. Whoever opened the file before that and gets the
  * lock after it holds a lock that keeps nobody out, so the lock counts only if the path still leads to the locked file.
  */
-function lockDirectory(layout: Layout, uid: number): { lock: OwnedFd; created: boolean } {
+function lockDirectory(
+  layout: Layout,
+  uid: number,
+  tryLock: (path: string) => OwnedFd | null,
+): { lock: OwnedFd; created: boolean } {
   const lockPath = join(layout.path, 'broker.lock');
   for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
     const created = makeDirectory(layout);
     const lock = underPath(() => {
       requireTrustedDirectory(layout.path, { role: 'runtime directory', uid, symlink: 'refuse' });
-      return tryLockFile(lockPath);
+      return tryLock(lockPath);
     });
     if (lock === 'vanished') continue;
     if (lock === null) throw new Error(heldMessage(layout.path, lockPath));
