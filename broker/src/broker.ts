@@ -1,0 +1,210 @@
+/**
+ * A running broker: the one place where its parts are put together. Invariants: it is either wholly up or wholly down; `close` gives
+ * back every descriptor, socket file and segment, in whatever state it finds them.
+ */
+import { totalmem } from 'node:os';
+import type { Logger } from 'pino';
+import { AttachServer } from './attach/attach-server.ts';
+import { SessionBells } from './attach/session-bells.ts';
+import { BrokerCore, type CoreObserver } from './domain/broker-core.ts';
+import { DEFAULT_LIMITS, type Limits } from './domain/limits.ts';
+import { ownerOnly, type Policy } from './domain/policy.ts';
+import type { Clock } from './domain/ports.ts';
+import { linuxMemory, systemClock, systemEntropy } from './platform.ts';
+import type { BrokerFacts } from './rpc/rpc-context.ts';
+import { RpcServer } from './rpc/rpc-server.ts';
+import type { RuntimeDir } from './runtime/runtime-dir.ts';
+import type { BrokerSnapshot, Readiness } from './snapshot.ts';
+import { takeSnapshot } from './take-snapshot.ts';
+import { brokerVersion } from './version.ts';
+
+/** Of the machine's memory, when no quota is given. The rest is for everybody else. */
+const DEFAULT_QUOTA_SHARE = 0.8;
+const DEFAULT_RESERVE_BYTES = 256 * 2 ** 20;
+
+export interface BrokerOptions {
+  /** Opened and locked by the caller, who closes it after the broker. */
+  readonly runtimeDir: RuntimeDir;
+  /** Higher than that of any broker before on this machine: 1 to 65,535. */
+  readonly epoch: number;
+  readonly logger: Logger;
+  /** Who may do what; by default root and the broker's own user everything, others nothing. */
+  readonly policy?: Policy;
+  /** The most memory that all mappings may take together, B; by default 80 % of the machine's. */
+  readonly memoryQuotaBytes?: number;
+  /** What is left free on the machine and in the control group, B; by default 256 MiB. */
+  readonly reserveBytes?: number;
+  readonly limits?: Partial<Limits>;
+  readonly clock?: Clock;
+}
+
+export interface BrokerInfo extends BrokerFacts {
+  readonly epoch: number;
+  readonly draining: boolean;
+}
+
+export interface RunningBroker {
+  info(): BrokerInfo;
+  /** The state of this moment, as plain values. */
+  snapshot(): BrokerSnapshot;
+  readiness(): Readiness;
+  /** Takes nothing new and tells every session; resolves when all have left, or `drainMs` are over. */
+  drain(drainMs: number): Promise<void>;
+  /** Ends every session, closes and removes its sockets, gives all memory back. Idempotent. */
+  close(): Promise<void>;
+  /** Settles when the broker is closed, also when a client had it drained. */
+  readonly closed: Promise<void>;
+}
+
+/** @throws Error with errno when a socket cannot be bound; RangeError for an epoch out of range. */
+export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
+  const broker = new Broker(options);
+  await broker.open();
+  return broker;
+}
+
+class Broker implements RunningBroker {
+  readonly closed: Promise<void>;
+  readonly #options: BrokerOptions;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #facts: BrokerFacts;
+  readonly #core: BrokerCore;
+  readonly #bells: SessionBells;
+  readonly #settleClosed: () => void;
+  #attach: AttachServer | null = null;
+  #rpc: RpcServer | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: BrokerOptions) {
+    const { runtimeDir, logger } = options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#settleClosed = resolve;
+    this.#options = options;
+    this.#logger = logger.child({ component: 'broker' });
+    this.#clock = options.clock ?? systemClock;
+    const uid = process.geteuid?.() ?? 0;
+    this.#facts = {
+      version: brokerVersion(),
+      pid: process.pid,
+      uid,
+      startTimeMs: this.#clock.nowMs(),
+      runtimeDir: runtimeDir.path,
+    };
+    this.#bells = new SessionBells(runtimeDir.bellsDir, runtimeDir.socketMode, systemEntropy);
+    try {
+      this.#core = new BrokerCore({
+        ports: { clock: this.#clock, entropy: systemEntropy, memory: linuxMemory(), doorbells: this.#bells },
+        policy: options.policy ?? ownerOnly(uid),
+        limits: { ...DEFAULT_LIMITS, ...options.limits },
+        epoch: options.epoch,
+        quotaBytes: options.memoryQuotaBytes ?? Math.floor(totalmem() * DEFAULT_QUOTA_SHARE),
+        reserveBytes: options.reserveBytes ?? DEFAULT_RESERVE_BYTES,
+        observer: logOf(logger.child({ component: 'core' })),
+      });
+    } catch (error) {
+      this.#bells.close();
+      throw error;
+    }
+  }
+
+  async open(): Promise<void> {
+    const { runtimeDir, logger } = this.#options;
+    const mode = runtimeDir.socketMode;
+    try {
+      this.#rpc = await RpcServer.open({
+        path: runtimeDir.controlSocket,
+        mode,
+        clock: this.#clock,
+        context: {
+          core: this.#core,
+          logger: logger.child({ component: 'rpc' }),
+          facts: this.#facts,
+          onDrain: (drainMs) => this.#drainAndClose(drainMs),
+        },
+      });
+      this.#attach = new AttachServer({
+        path: runtimeDir.attachSocket,
+        mode,
+        core: this.#core,
+        bells: this.#bells,
+        clock: this.#clock,
+        logger: logger.child({ component: 'attach' }),
+        brokerVersion: this.#facts.version,
+      });
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#rpc.setReady(true);
+    this.#logger.info({ ...this.#facts, epoch: this.#core.epoch }, 'broker is ready');
+  }
+
+  info(): BrokerInfo {
+    return { ...this.#facts, epoch: this.#core.epoch, draining: this.#core.draining };
+  }
+
+  snapshot(): BrokerSnapshot {
+    return takeSnapshot(this.#core);
+  }
+
+  readiness(): Readiness {
+    const listening = this.#attach !== null && this.#rpc !== null && this.#closing === null;
+    const { draining } = this.#core;
+    const checks = [
+      { name: 'sockets', ok: listening, detail: listening ? 'both sockets are open' : 'the broker is closed' },
+      { name: 'draining', ok: !draining, detail: draining ? 'the broker is shutting down' : 'new sessions are taken' },
+    ];
+    return { ready: checks.every(({ ok }) => ok), checks };
+  }
+
+  async drain(drainMs: number): Promise<void> {
+    this.#logger.info({ drainMs, sessions: this.#core.sessions.count }, 'broker drains');
+    this.#rpc?.setReady(false);
+    await this.#core.drain(drainMs);
+  }
+
+  #drainAndClose(drainMs: number): void {
+    this.drain(drainMs)
+      .then(() => this.close())
+      .catch((err: unknown) => this.#logger.error({ err }, 'draining failed'));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      this.#attach?.close();
+      this.#core.close();
+      await this.#rpc?.close();
+    } finally {
+      this.#bells.close();
+      this.#settleClosed();
+    }
+    this.#logger.info('broker is closed');
+  }
+}
+
+/** No token and no ticket comes near here. */
+function logOf(logger: Logger): CoreObserver {
+  return {
+    sessionOpened: ({ id, name, peer }) =>
+      logger.info({ sessionId: String(id), name, pid: peer.pid, uid: peer.uid }, 'session opened'),
+    sessionEnded: ({ id, name, peer }, acknowledged) =>
+      logger.info({ sessionId: String(id), name, pid: peer.pid, uid: peer.uid, acknowledged }, 'session ended'),
+    mappingCreated: ({ id, name, memory, channel }) => {
+      const { mappedBytes, pageKind } = memory.grant;
+      logger.info({ mappingId: String(id), name, mappedBytes, pageKind, channel: channel !== null }, 'mapping created');
+    },
+    mappingDeleted: ({ id, name }) => logger.info({ mappingId: String(id), name }, 'mapping deleted'),
+    publisherPromoted: ({ id, name }, session, fencingToken) =>
+      logger.info(
+        { mappingId: String(id), name, sessionId: String(session.id), fencingToken: String(fencingToken) },
+        'publisher promoted',
+      ),
+  };
+}

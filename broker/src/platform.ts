@@ -1,0 +1,32 @@
+/** The real time, randomness and memory that a broker gives its domain. Owns nothing but the allocator. */
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  BrokerMapping,
+  createLinuxSegmentOs,
+  memoryHeadroomBytes,
+  SegmentAllocator,
+} from '@leasehold/shm-core/internal';
+import type { Clock, Entropy, MemorySource } from './domain/ports.ts';
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  after(delayMs, action) {
+    const timer = setTimeout(action, delayMs).unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+export const systemEntropy: Entropy = {
+  randomBytes: (count) => new Uint8Array(randomBytes(count)),
+  digest: (secret) => createHash('sha256').update(secret).digest('base64'),
+};
+
+export function linuxMemory(): MemorySource {
+  const os = createLinuxSegmentOs();
+  const allocator = new SegmentAllocator(os);
+  return {
+    basePageBytes: os.basePageBytes,
+    create: (spec) => BrokerMapping.create(os, allocator, spec),
+    headroom: () => memoryHeadroomBytes(),
+  };
+}

@@ -1,0 +1,85 @@
+/** The frame of every handler: who calls, what is answered, and that nothing it throws gets past here. */
+import type * as grpc from '@grpc/grpc-js';
+import { LeaseholdError } from '@leasehold/proto';
+import type { Peer } from '../domain/policy.ts';
+import type { Session } from '../domain/session.ts';
+import { statusOf } from './failures.ts';
+import { OutgoingStream } from './outgoing-stream.ts';
+import { callerOf, peerOf, type RpcContext } from './rpc-context.ts';
+
+/** A unary call of a session. `signal` aborts when its caller cancels, or runs out of time. */
+export function unary<Request, Response>(
+  context: RpcContext,
+  handle: (request: Request, caller: Session, signal: AbortSignal) => Response | Promise<Response>,
+): grpc.handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    const cancelled = new AbortController();
+    call.on('cancelled', () => cancelled.abort());
+    answer(context, callback, () => handle(call.request, callerOf(context, call), cancelled.signal));
+  };
+}
+
+/** A unary call that needs no session. */
+export function anonymous<Request, Response>(
+  context: RpcContext,
+  handle: (request: Request, peer: Peer) => Response | Promise<Response>,
+): grpc.handleUnaryCall<Request, Response> {
+  return (call, callback) => answer(context, callback, () => handle(call.request, peerOf(context, call)));
+}
+
+function answer<Response>(
+  context: RpcContext,
+  callback: grpc.sendUnaryData<Response>,
+  handle: () => Response | Promise<Response>,
+): void {
+  // Async, so that what is thrown at once and what is thrown later go the same way.
+  (async () => handle())().then(
+    (response) => callback(null, response),
+    (error: unknown) => callback(statusOf(error, context.logger)),
+  );
+}
+
+/** A stream of a session, which ends with it. `open` tells what to do when the stream is over, however it ends. */
+export function serverStream<Request, Response>(
+  context: RpcContext,
+  open: (request: Request, caller: Session, stream: OutgoingStream<Response>) => () => void,
+): grpc.handleServerStreamingCall<Request, Response> {
+  return anonymousStream(context, (request, call, stream) => {
+    const caller = callerOf(context, call);
+    const stopWatching = caller.onEnd(() => {
+      stream.fail(new LeaseholdError('UNAUTHENTICATED', 'The session is over.'));
+    });
+    try {
+      const close = open(request, caller, stream);
+      return () => {
+        stopWatching();
+        close();
+      };
+    } catch (error) {
+      stopWatching();
+      throw error;
+    }
+  });
+}
+
+/** A stream that needs no session. */
+export function anonymousStream<Request, Response>(
+  context: RpcContext,
+  open: (
+    request: Request,
+    call: grpc.ServerWritableStream<Request, Response>,
+    stream: OutgoingStream<Response>,
+  ) => () => void,
+): grpc.handleServerStreamingCall<Request, Response> {
+  return (call) => {
+    const stream = new OutgoingStream<Response>(call, {
+      pendingMax: context.core.limits.pendingStreamMessages,
+      logger: context.logger,
+    });
+    try {
+      stream.onClose(open(call.request, call, stream));
+    } catch (error) {
+      stream.fail(error);
+    }
+  };
+}

@@ -1,0 +1,100 @@
+/** The gRPC server: our services, health and reflection, behind a listener that knows who calls. */
+import * as grpc from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import {
+  AdminService,
+  ChannelService,
+  LEASEHOLD_SERVICES,
+  MappingService,
+  reflectionPackageDefinition,
+  SessionService,
+  serviceDefinition,
+} from '@leasehold/proto';
+import { HealthImplementation } from 'grpc-health-check';
+import type { Clock } from '../domain/ports.ts';
+import { adminService } from './admin-service.ts';
+import { channelService } from './channel-service.ts';
+import { ControlListener } from './control-listener.ts';
+import { mappingService } from './mapping-service.ts';
+import type { RpcContext } from './rpc-context.ts';
+import { sessionService } from './session-service.ts';
+
+const REQUEST_BYTES_MAX = 2 ** 20;
+const CONCURRENT_STREAMS_MAX = 1000;
+const LIVENESS = 'leasehold-liveness';
+/** Serving only while the broker takes something new. */
+const READINESS_SERVICES = ['', 'leasehold-readiness', ...LEASEHOLD_SERVICES.map(({ typeName }) => typeName)];
+
+export interface RpcServerOptions {
+  readonly path: string;
+  readonly mode: number;
+  readonly clock: Clock;
+  readonly context: Omit<RpcContext, 'peerOf'>;
+}
+
+export class RpcServer {
+  readonly #server: grpc.Server;
+  readonly #listener: ControlListener;
+  readonly #health: HealthImplementation;
+
+  private constructor(server: grpc.Server, listener: ControlListener, health: HealthImplementation) {
+    this.#server = server;
+    this.#listener = listener;
+    this.#health = health;
+  }
+
+  /** @throws Error with errno when the path cannot be bound. */
+  static async open({ path, mode, clock, context }: RpcServerOptions): Promise<RpcServer> {
+    const { limits } = context.core;
+    // A call can only come in once there is a listener.
+    let listener: ControlListener | undefined;
+    const server = new grpc.Server({
+      'grpc.max_receive_message_length': REQUEST_BYTES_MAX,
+      'grpc.max_concurrent_streams': CONCURRENT_STREAMS_MAX,
+      interceptors: [
+        (_method, call) => {
+          listener?.noteCall(call.getPeer());
+          return new grpc.ServerInterceptingCall(call);
+        },
+      ],
+    });
+    const health = addServices(server, { ...context, peerOf: (connectionId) => listener?.peerOf(connectionId) });
+    const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+    try {
+      listener = await ControlListener.open({
+        path,
+        mode,
+        clock,
+        logger: context.logger,
+        connectionsPerUidMax: limits.controlConnectionsPerUid,
+        firstCallMs: limits.firstCallMs,
+        onConnection: (socket) => injector.injectConnection(socket),
+      });
+    } catch (error) {
+      server.forceShutdown();
+      throw error;
+    }
+    return new RpcServer(server, listener, health);
+  }
+
+  setReady(ready: boolean): void {
+    for (const service of READINESS_SERVICES) this.#health.setStatus(service, ready ? 'SERVING' : 'NOT_SERVING');
+  }
+
+  async close(): Promise<void> {
+    this.setReady(false);
+    this.#server.forceShutdown();
+    await this.#listener.close();
+  }
+}
+
+function addServices(server: grpc.Server, context: RpcContext): HealthImplementation {
+  server.addService(serviceDefinition(MappingService), mappingService(context));
+  server.addService(serviceDefinition(ChannelService), channelService(context));
+  server.addService(serviceDefinition(SessionService), sessionService(context));
+  server.addService(serviceDefinition(AdminService), adminService(context));
+  const health = new HealthImplementation({ [LIVENESS]: 'SERVING' });
+  health.addToServer(server);
+  new ReflectionService(reflectionPackageDefinition()).addToServer(server);
+  return health;
+}

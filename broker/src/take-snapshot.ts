@@ -1,0 +1,60 @@
+/** The state of the broker as plain values, for metrics and for people. */
+import type { Attachment } from './domain/attachment.ts';
+import type { BrokerCore } from './domain/broker-core.ts';
+import type { OwnedChannel } from './domain/channel-operations.ts';
+import type { OwnedMapping } from './domain/owned-mapping.ts';
+import type { Session } from './domain/session.ts';
+import type { BrokerSnapshot, ChannelSnapshot, MappingSnapshot, PeerSnapshot, SubscriberSnapshot } from './snapshot.ts';
+
+export function takeSnapshot(core: BrokerCore): BrokerSnapshot {
+  const mappings = core.registry.list();
+  return {
+    sessions: core.sessions.count,
+    mappings: mappings.map(mappingSnapshot),
+    channels: mappings.filter((mapping): mapping is OwnedChannel => mapping.channel !== null).map(channelSnapshot),
+    memory: { quotaBytes: core.quota.quotaBytes, chargedBytes: core.quota.chargedBytes },
+    draining: core.draining,
+  };
+}
+
+function mappingSnapshot(mapping: OwnedMapping): MappingSnapshot {
+  const { pageKind, mappedBytes, payloadBytes } = mapping.memory.grant;
+  return {
+    name: mapping.name,
+    id: String(mapping.id),
+    channel: mapping.channel !== null,
+    pageKind,
+    mappedBytes,
+    payloadBytes,
+    readers: mapping.count('read'),
+    writers: mapping.count('write'),
+  };
+}
+
+function channelSnapshot(mapping: OwnedChannel): ChannelSnapshot {
+  const { channel } = mapping;
+  const { promoted, standbys } = channel.publishers;
+  return {
+    name: mapping.name,
+    published: channel.publishedCount,
+    publisher: promoted === null ? null : peerSnapshot(promoted.attachment.session),
+    standbys,
+    subscribers: channel
+      .subscribers()
+      .filter((subscriber) => subscriber.state === 'live')
+      .map((subscriber) => subscriberSnapshot(mapping, subscriber)),
+    ...channel.totals(),
+  };
+}
+
+function subscriberSnapshot(mapping: OwnedMapping, { session, place, part }: Attachment): SubscriberSnapshot {
+  const counters = mapping.memory.counters(place.index);
+  return {
+    ...peerSnapshot(session),
+    mode: part.kind === 'subscriber' ? part.mode : 'latest',
+    taken: counters?.taken ?? 0,
+    lost: counters?.lost ?? 0,
+  };
+}
+
+const peerSnapshot = ({ peer, name }: Session): PeerSnapshot => ({ pid: peer.pid, uid: peer.uid, name });
