@@ -22,6 +22,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 export interface ConnectOptions extends WaitOptions {
   /** Where the broker's sockets are. Default: `LEASEHOLD_RUNTIME_DIR`, this user's own directory, `/run/leasehold`. */
   readonly runtimeDir?: string | undefined;
+  /** Environment to look in; default `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** What this process calls itself, up to 100 characters; operators see it. Default: the script's name. */
   readonly name?: string;
 }
@@ -72,7 +74,11 @@ interface ListOptions extends WaitOptions {
  */
 export async function connect(options: ConnectOptions = {}): Promise<Broker> {
   throwIfAborted(options.signal);
-  const sockets = findBroker({ runtimeDir: options.runtimeDir, env: process.env, uid: process.getuid?.() ?? 0 });
+  const sockets = findBroker({
+    runtimeDir: options.runtimeDir,
+    env: options.env ?? process.env,
+    uid: process.getuid?.() ?? 0,
+  });
   const name = options.name ?? process.argv[1]?.split('/').at(-1) ?? 'node';
   const limits = { signal: options.signal, timeoutMs: options.timeoutMs ?? CONNECT_TIMEOUT_MS };
   return new Broker(await Session.open(sockets, name.slice(0, 100), limits));

@@ -24,9 +24,9 @@ export interface WhereToLook {
 /** Candidates, most specific first. */
 export function runtimeDirCandidates({ runtimeDir, env, uid }: WhereToLook): string[] {
   if (runtimeDir !== undefined) return [runtimeDir];
-  const named = env['LEASEHOLD_RUNTIME_DIR'];
+  const named = env.LEASEHOLD_RUNTIME_DIR;
   if (named !== undefined && named !== '') return [named];
-  const xdg = env['XDG_RUNTIME_DIR'];
+  const xdg = env.XDG_RUNTIME_DIR;
   const own: string[] = [];
   if (uid !== 0 && xdg !== undefined && xdg !== '') own.push(join(xdg, 'leasehold'));
   if (uid !== 0) own.push(`/tmp/leasehold-${uid}`);

@@ -9,6 +9,7 @@ import {
   type AttachedMapping,
   ChannelMemory,
   ChannelPublisher,
+  type ClaimedPage,
   type FrameFields,
   LoanRefusal,
   monotonicNs,
@@ -20,6 +21,7 @@ import {
 import { LOOK_AGAIN_MS } from './doorbell.ts';
 import { aborted, throwIfAborted, type WaitOptions } from './limits.ts';
 import { Loan, type LoanOwner } from './loan.ts';
+import { asLeaseholdError } from './memory-errors.ts';
 import type { ChannelInfo } from './plain-types.ts';
 import type { Session } from './session.ts';
 
@@ -69,6 +71,7 @@ export class Publisher implements AsyncDisposable {
   readonly #block: boolean;
   readonly #owner: LoanOwner;
   readonly #loans = new Set<Loan>();
+  #claimFailure: unknown;
   #published = 0;
   #dropped = 0;
   #finished = false;
@@ -96,9 +99,7 @@ export class Publisher implements AsyncDisposable {
     this.#block = geometry.block;
     const memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
     this.#views = new SlotViews(mapping.data, geometry, views);
-    this.#pages = new SubscriberPages(mapping.lock, mapping.index, (indices) =>
-      session.claimPages(mapping.id, indices),
-    );
+    this.#pages = new SubscriberPages(mapping.lock, mapping.index, (indices) => this.#claim(indices));
     this.#core = new ChannelPublisher(memory, this.#pages, mapping, monotonicNs);
     this.#owner = {
       publish: (loan, slot, payloadBytes, fields) => this.#publish(loan, slot, payloadBytes, fields),
@@ -106,6 +107,16 @@ export class Publisher implements AsyncDisposable {
     };
     this.#core.takeOver(granted);
     session.adopt(this);
+  }
+
+  /** Pages of participants that joined. What cannot be had now is asked for again at the next loan, which is refused until then. */
+  #claim(indices: readonly number[]): readonly ClaimedPage[] {
+    try {
+      return this.#session.claimPages(this.#mapping.id, indices);
+    } catch (error) {
+      this.#claimFailure = asLeaseholdError(error);
+      return [];
+    }
   }
 
   /** Frames published here. */
@@ -153,9 +164,10 @@ export class Publisher implements AsyncDisposable {
   #loanSlot(): number {
     const slot = this.#core.loan();
     if (slot === LoanRefusal.lost) throw this.#leaseLost();
-    if (slot === LoanRefusal.brokerSilent) {
-      throw new LeaseholdError('BROKER_LOST', 'a subscriber joined, and the broker does not say where its page is', {
-        cause: this.#session.lost.reason,
+    if (slot === LoanRefusal.pageMissing) {
+      const cause = this.#session.lost.reason ?? this.#claimFailure;
+      throw new LeaseholdError('BROKER_LOST', 'a subscriber joined, and its page cannot be had from the broker', {
+        cause,
       });
     }
     return slot;

@@ -35,8 +35,8 @@ export const LoanRefusal = {
   subscribersBehind: -2,
   /** The lease is not ours any more. */
   lost: -3,
-  /** A subscriber joined whose page cannot be had: the broker does not answer. */
-  brokerSilent: -4,
+  /** A subscriber joined whose page cannot be had. */
+  pageMissing: -4,
 } as const;
 
 const PUBLISHED = 0;
@@ -122,7 +122,7 @@ export class ChannelPublisher {
   loan(): number {
     const { geometry } = this.#memory;
     if (!this.holdsLease) return LoanRefusal.lost;
-    if (!this.#pages.refresh()) return LoanRefusal.brokerSilent;
+    if (!this.#pages.refresh()) return LoanRefusal.pageMissing;
     let unreadFrom = Number.POSITIVE_INFINITY;
     if (geometry.block) {
       unreadFrom = this.#next - this.#longestLag();
@@ -179,7 +179,7 @@ export class ChannelPublisher {
    */
   #confirmMark(slot: number, at: number, seen: number): number {
     let refusal: number = slot;
-    if (!this.#pages.refresh()) refusal = LoanRefusal.brokerSilent;
+    if (!this.#pages.refresh()) refusal = LoanRefusal.pageMissing;
     else if (this.#pages.pinned(slot)) refusal = LoanRefusal.noSlot;
     else if (!this.holdsLease) refusal = LoanRefusal.lost;
     if (refusal !== slot) Atomics.compareExchange(this.#memory.descriptors, at, this.#writing, seen);

@@ -16,7 +16,7 @@ export interface ClaimedPage {
   release(): void;
 }
 
-/** Fetches pages of participants from the broker, synchronously and boundedly. May return fewer than asked. Throws when it cannot ask. */
+/** Fetches pages of participants from the broker, synchronously and boundedly. May return fewer than asked; never throws. */
 export type ClaimPages = (indices: readonly number[]) => readonly ClaimedPage[];
 
 export class SubscriberPages {

@@ -1,0 +1,44 @@
+/** A broker of its own for a test: a real `leasehold serve` in a temporary runtime directory. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { leasehold, type RunningProcess } from './processes.ts';
+import { tempDir } from './temp-dir.ts';
+
+export interface BrokerProcess extends RunningProcess {
+  readonly runtimeDir: string;
+  /** Environment for client commands that look for this broker. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Open descriptors. */
+  fdCount(): number;
+  /** Memory mappings. */
+  mapCount(): number;
+  /** Resident memory, B. */
+  residentBytes(): number;
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Starts a broker and resolves when it is ready. */
+export async function startBroker(args: readonly string[] = []): Promise<BrokerProcess> {
+  const base = tempDir();
+  const runtimeDir = join(base, 'run');
+  const env = { ...process.env, LEASEHOLD_RUNTIME_DIR: runtimeDir };
+  const defaults = ['--runtime-dir', runtimeDir, '--state-dir', join(base, 'state'), '--http', 'off'];
+  const running = leasehold(['serve', ...defaults, ...args]);
+  const ready = leasehold(['health', '--ready', '--wait-ms', '20000', '--runtime-dir', runtimeDir]);
+  const { code, stderr } = await ready.ended;
+  if (code !== 0) throw new Error(`the broker did not become ready (${code}): ${stderr}\n${running.stderr()}`);
+  const procfs = (file: string): string => `/proc/${running.pid}/${file}`;
+  return {
+    ...running,
+    runtimeDir,
+    env,
+    fdCount: () => readdirSync(procfs('fd')).length,
+    mapCount: () => readFileSync(procfs('maps'), 'utf8').split('\n').length - 1,
+    residentBytes: () => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(procfs('status'), 'utf8'))?.[1] ?? 0) * 1024,
+    stop: async () => {
+      running.child.kill('SIGTERM');
+      return (await running.ended).code;
+    },
+  };
+}
