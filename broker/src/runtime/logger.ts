@@ -18,6 +18,7 @@ export interface BrokerLog {
 
 export function createLog(level: LogLevel): BrokerLog {
   const destination = pino.destination({ dest: STDERR_FD, sync: false, maxLength: PENDING_BYTES_MAX });
-  const logger = pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  // No base fields: a pid in a line is that of the client it is about.
+  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   return { logger, flush: () => destination.flushSync() };
 }

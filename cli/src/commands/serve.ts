@@ -102,7 +102,6 @@ async function runBroker(
   const broker = await startBroker({
     runtimeDir,
     epoch,
-    system: settings.system.value,
     policy,
     logger,
     ...(quota !== null && { memoryQuotaBytes: quota }),
@@ -117,11 +116,9 @@ async function runBroker(
       logger,
     });
     try {
-      logger.info({ runtimeDir: runtimeDir.path, epoch, http: http.tcpAddress }, 'ready');
+      logger.info({ runtimeDir: runtimeDir.path, pid: process.pid, epoch, http: http.tcpAddress }, 'ready');
       context.stdout.write(`leasehold: serving ${runtimeDir.path}\n`);
-      await untilToldToStop(broker, context.signal);
-      logger.info({ drainMs: settings.drainMs.value }, 'draining');
-      await broker.drain(settings.drainMs.value);
+      if ((await toldToStop(broker, context.signal)) === 'by-signal') await broker.drain(settings.drainMs.value);
     } finally {
       await http.close();
     }
@@ -131,14 +128,14 @@ async function runBroker(
   logger.info('stopped');
 }
 
-/** By a signal, or by an RPC that drained the broker. */
-async function untilToldToStop(broker: RunningBroker, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const told = Promise.withResolvers<void>();
-  const stop = () => told.resolve();
+/** A broker that was drained by an RPC is closed already. */
+async function toldToStop(broker: RunningBroker, signal: AbortSignal): Promise<'by-signal' | 'by-rpc'> {
+  if (signal.aborted) return 'by-signal';
+  const told = Promise.withResolvers<'by-signal'>();
+  const stop = () => told.resolve('by-signal');
   signal.addEventListener('abort', stop);
   try {
-    await Promise.race([told.promise, broker.closed]);
+    return await Promise.race([told.promise, broker.closed.then(() => 'by-rpc' as const)]);
   } finally {
     signal.removeEventListener('abort', stop);
   }
