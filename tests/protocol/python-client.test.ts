@@ -60,6 +60,9 @@ class PythonSubscriber {
       frames.push(said as unknown as Frame);
     }
   }
+  kill(): void {
+    this.#process.kill('SIGKILL');
+  }
   async exitCode(): Promise<number | null> {
     if (this.#process.exitCode === null) await once(this.#process, 'exit');
     return this.#process.exitCode;
@@ -71,18 +74,26 @@ describe.skipIf(missing !== null)('a client in another language', () => {
   let server: ChildProcess;
   let broker: Broker;
   let control: grpc.Client;
+  const subscribers: PythonSubscriber[] = [];
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'leasehold-py-'));
     const [runtimeDir, stateDir] = [join(directory, 'run'), join(directory, 'state')];
     const args = [LEASEHOLD, 'serve', '--runtime-dir', runtimeDir, '--state-dir', stateDir, '--http', 'off'];
     server = spawn(process.execPath, [...args, '--log-level', 'warn'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    await once(server.stdout ?? server, 'data');
+    const serving = once(server.stdout ?? server, 'data');
+    const ended = once(server, 'exit').then(([code]) =>
+      Promise.reject(new Error(`leasehold serve ended with ${code}`)),
+    );
+    // Once it serves, its end is no failure.
+    ended.catch(() => undefined);
+    await Promise.race([serving, ended]);
     broker = await connect({ runtimeDir });
     control = new grpc.Client(`unix:${join(runtimeDir, 'control.sock')}`, grpc.credentials.createInsecure());
   });
 
   afterAll(async () => {
+    for (const subscriber of subscribers) subscriber.kill();
     control?.close();
     await broker?.close();
     if (server !== undefined && server.exitCode === null && server.kill('SIGTERM')) await once(server, 'exit');
@@ -92,6 +103,7 @@ describe.skipIf(missing !== null)('a client in another language', () => {
   /** A Python process that subscribes in queue mode and has begun. */
   async function subscribe(name: string, history = 0): Promise<PythonSubscriber> {
     const subscriber = new PythonSubscriber(broker.runtimeDir);
+    subscribers.push(subscriber);
     const { token } = await subscriber.says();
     const metadata = new grpc.Metadata();
     metadata.set('authorization', `Bearer ${token}`);
