@@ -193,9 +193,9 @@ class Broker implements RunningBroker {
 function logOf(logger: Logger): CoreObserver {
   return {
     sessionOpened: ({ id, name, peer }) =>
-      logger.info({ sessionId: String(id), name, pid: peer.pid, uid: peer.uid }, 'session opened'),
+      logger.info({ sessionId: String(id), name, clientPid: peer.pid, uid: peer.uid }, 'session opened'),
     sessionEnded: ({ id, name, peer }, acknowledged) =>
-      logger.info({ sessionId: String(id), name, pid: peer.pid, uid: peer.uid, acknowledged }, 'session ended'),
+      logger.info({ sessionId: String(id), name, clientPid: peer.pid, uid: peer.uid, acknowledged }, 'session ended'),
     mappingCreated: ({ id, name, memory, channel }) => {
       const { mappedBytes, pageKind } = memory.grant;
       logger.info({ mappingId: String(id), name, mappedBytes, pageKind, channel: channel !== null }, 'mapping created');

@@ -61,7 +61,7 @@ export class AttachConnection {
       fd,
       () => this.#readPackets(),
       (error) => {
-        options.logger.error({ err: error, pid: options.peer.pid }, 'attach connection failed');
+        options.logger.error({ err: error, clientPid: options.peer.pid }, 'attach connection failed');
         this.close(false);
       },
     );
@@ -173,7 +173,7 @@ export class AttachConnection {
 
   #refuseAndClose(error: LeaseholdError): void {
     const { logger, peer } = this.#options;
-    logger.warn({ pid: peer.pid, uid: peer.uid, reason: error.code }, 'attach connection refused');
+    logger.debug({ clientPid: peer.pid, uid: peer.uid, reason: error.code }, 'attach connection refused');
     this.#refuse(error);
     this.close(false);
   }
@@ -185,7 +185,7 @@ export class AttachConnection {
   #drop(why: string): void {
     if (this.#closed) return;
     const { pid, uid } = this.#options.peer;
-    this.#options.logger.warn({ pid, uid, why }, 'attach connection dropped');
+    this.#options.logger.debug({ clientPid: pid, uid, why }, 'attach connection dropped');
     this.close(false);
   }
 
@@ -218,7 +218,7 @@ export class AttachConnection {
         core.processGone(session);
         this.release();
       },
-      (error) => logger.error({ err: error, pid: session.peer.pid }, 'waiting for the end of a process failed'),
+      (error) => logger.error({ err: error, clientPid: session.peer.pid }, 'waiting for the end of a process failed'),
     );
     // A process that outlives its session does not keep the broker running.
     watch.unref();
