@@ -1,8 +1,24 @@
-/** The broker, for whoever runs one: start it in a runtime directory, watch it, drain it, close it. */
+/** The broker, for whoever runs one: prepare its runtime directory and epoch, start it, watch it, drain it, close it. */
 
 export { type BrokerInfo, type BrokerOptions, type RunningBroker, startBroker } from './broker.ts';
 export { DEFAULT_LIMITS, type Limits } from './domain/limits.ts';
 export { type Action, ownerOnly, type Peer, type Policy, type Verdict } from './domain/policy.ts';
+export {
+  type HttpAddress,
+  type HttpServer,
+  type HttpServerOptions,
+  startHttpServer,
+} from './http/http-server.ts';
+export {
+  type DirectoryOptions,
+  type ResolvedDirectory,
+  resolveRuntimeDir,
+  resolveStateDir,
+} from './runtime/directories.ts';
+export { type EpochOptions, nextEpoch } from './runtime/epoch.ts';
+export { type HealthProbe, type HealthService, HealthServices, probeHealth } from './runtime/health-probe.ts';
+export { type BrokerLog, createLog, type LogLevel, LogLevels } from './runtime/logger.ts';
+export { openRuntimeDir, type RuntimeDir, type RuntimeDirOptions } from './runtime/runtime-dir.ts';
 export type {
   BrokerSnapshot,
   ChannelSnapshot,
