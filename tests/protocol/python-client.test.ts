@@ -3,10 +3,7 @@
  * this package's SDK publishes on. gRPC is not in Python's standard library, so this side calls OpenSubscriber, with the token of
  * Python's session, and hands it the ticket.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -14,10 +11,11 @@ import { crc32 } from 'node:zlib';
 import * as grpc from '@grpc/grpc-js';
 import { type Broker, type ChannelOptions, connect, type Publisher } from '@leasehold/client';
 import { ChannelService, createServiceClient, SubscribeMode } from '@leasehold/proto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startBroker } from '../support/broker-process.ts';
+import { command, type RunningProcess } from '../support/processes.ts';
 
 const CLIENT = fileURLToPath(new URL('client.py', import.meta.url));
-const LEASEHOLD = fileURLToPath(new URL('../../cli/bin/leasehold.js', import.meta.url));
 const SLOT_BYTES = 10_000;
 
 const python = spawnSync('python3', ['-c', 'import socket; socket.recv_fds']);
@@ -30,26 +28,27 @@ interface Frame {
   readonly intact: boolean;
 }
 
-/** A process that prints JSON lines. */
+/** client.py, and the JSON lines that it prints. */
 class PythonSubscriber {
-  readonly #process: ChildProcess;
+  readonly #process: RunningProcess;
   readonly #lines: AsyncIterator<string>;
 
   constructor(runtimeDir: string) {
     // Compiled Python would be written into the checkout.
     const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' };
-    const child = spawn('python3', [CLIENT, runtimeDir], { env, stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#process = child;
-    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    this.#process = command('python3', [CLIENT, runtimeDir], { env });
+    const { stdout } = this.#process.child;
+    if (stdout === null) throw new Error('client.py has no stdout');
+    this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
   }
 
   async says(): Promise<Record<string, unknown>> {
     const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error(`client.py ended early, exit code ${this.#process.exitCode}`);
+    if (done === true) throw new Error(`client.py ended early: ${(await this.#process.ended).stderr}`);
     return JSON.parse(value);
   }
   tell(what: object): void {
-    this.#process.stdin?.write(`${JSON.stringify(what)}\n`);
+    this.#process.child.stdin?.write(`${JSON.stringify(what)}\n`);
   }
   /** All that it prints up to the end of the stream. */
   async follow(): Promise<{ frames: Frame[]; end: Record<string, unknown> }> {
@@ -60,80 +59,74 @@ class PythonSubscriber {
       frames.push(said as unknown as Frame);
     }
   }
-  kill(): void {
-    this.#process.kill('SIGKILL');
-  }
   async exitCode(): Promise<number | null> {
-    if (this.#process.exitCode === null) await once(this.#process, 'exit');
-    return this.#process.exitCode;
+    return (await this.#process.ended).code;
   }
 }
 
-describe.skipIf(missing !== null)('a client in another language', () => {
-  let directory: string;
-  let server: ChildProcess;
-  let broker: Broker;
-  let control: grpc.Client;
-  const subscribers: PythonSubscriber[] = [];
+/** A broker, and what the tests do with it. */
+class Scene {
+  readonly #broker: Broker;
+  readonly #control: grpc.Client;
 
-  beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'leasehold-py-'));
-    const [runtimeDir, stateDir] = [join(directory, 'run'), join(directory, 'state')];
-    const args = [LEASEHOLD, 'serve', '--runtime-dir', runtimeDir, '--state-dir', stateDir, '--http', 'off'];
-    server = spawn(process.execPath, [...args, '--log-level', 'warn'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const serving = once(server.stdout ?? server, 'data');
-    const ended = once(server, 'exit').then(([code]) =>
-      Promise.reject(new Error(`leasehold serve ended with ${code}`)),
-    );
-    // Once it serves, its end is no failure.
-    ended.catch(() => undefined);
-    await Promise.race([serving, ended]);
-    broker = await connect({ runtimeDir });
-    control = new grpc.Client(`unix:${join(runtimeDir, 'control.sock')}`, grpc.credentials.createInsecure());
-  });
+  private constructor(broker: Broker, control: grpc.Client) {
+    this.#broker = broker;
+    this.#control = control;
+  }
 
-  afterAll(async () => {
-    for (const subscriber of subscribers) subscriber.kill();
-    control?.close();
-    await broker?.close();
-    if (server !== undefined && server.exitCode === null && server.kill('SIGTERM')) await once(server, 'exit');
-    await rm(directory, { recursive: true, force: true });
-  });
+  static async open(): Promise<Scene> {
+    const { runtimeDir } = await startBroker();
+    const broker = await connect({ runtimeDir });
+    const control = new grpc.Client(`unix:${join(runtimeDir, 'control.sock')}`, grpc.credentials.createInsecure());
+    onTestFinished(async () => {
+      control.close();
+      await broker.close();
+    });
+    return new Scene(broker, control);
+  }
 
   /** A Python process that subscribes in queue mode and has begun. */
-  async function subscribe(name: string, history = 0): Promise<PythonSubscriber> {
-    const subscriber = new PythonSubscriber(broker.runtimeDir);
-    subscribers.push(subscriber);
+  async subscribe(name: string, history = 0): Promise<PythonSubscriber> {
+    const subscriber = new PythonSubscriber(this.#broker.runtimeDir);
     const { token } = await subscriber.says();
     const metadata = new grpc.Metadata();
     metadata.set('authorization', `Bearer ${token}`);
-    const channels = createServiceClient(ChannelService, control);
+    const channels = createServiceClient(ChannelService, this.#control);
     const opened = await channels.openSubscriber({ name, mode: SubscribeMode.QUEUE, history }, { metadata });
     subscriber.tell({ ticket: Buffer.from(opened.attachment?.ticket ?? []).toString('hex'), history: opened.history });
     expect(await subscriber.says()).toMatchObject({ mapped: Number(opened.attachment?.mappingId) });
     return subscriber;
   }
 
-  async function channel(name: string, options: Partial<ChannelOptions>): Promise<Publisher> {
-    const created = await broker.createChannel(name, { slotBytes: SLOT_BYTES, slots: 6, pages: 'never', ...options });
+  /** The publisher of a new channel. */
+  async publisher(name: string, options: Partial<ChannelOptions>): Promise<Publisher> {
+    const created = await this.#broker.createChannel(name, {
+      slotBytes: SLOT_BYTES,
+      slots: 6,
+      pages: 'never',
+      ...options,
+    });
     return created.openPublisher();
   }
+}
 
-  /** Frame `seed`: its length and bytes follow from it, and its metadata is the checksum of the payload. */
-  async function publish(publisher: Publisher, seed: number): Promise<number> {
-    using loan = await publisher.loan({ timeoutMs: 30_000 });
-    const payloadBytes = (seed * 997) % SLOT_BYTES;
-    const payload = loan.bytes.subarray(0, payloadBytes);
-    for (let at = 0; at < payloadBytes; at += 1) payload[at] = seed + at * 31;
-    const metadata = new Uint8Array(4);
-    new DataView(metadata.buffer).setUint32(0, crc32(payload), true);
-    loan.publish({ payloadBytes, metadata });
-    return payloadBytes;
-  }
+/** Frame `seed`: its length and bytes follow from it, and its metadata is the checksum of the payload. */
+async function publish(publisher: Publisher, seed: number): Promise<number> {
+  using loan = await publisher.loan({ timeoutMs: 30_000 });
+  const payloadBytes = (seed * 997) % SLOT_BYTES;
+  const payload = loan.bytes.subarray(0, payloadBytes);
+  for (let at = 0; at < payloadBytes; at += 1) payload[at] = seed + at * 31;
+  const metadata = new Uint8Array(4);
+  new DataView(metadata.buffer).setUint32(0, crc32(payload), true);
+  loan.publish({ payloadBytes, metadata });
+  return payloadBytes;
+}
 
+describe.skipIf(missing !== null)('a client in another language', () => {
   it('takes every frame of a channel that blocks, whole and in order, and then its end', async () => {
-    const publisher = await channel('python/block', { overflow: 'block', blockTimeoutMs: 60_000 });
-    const subscriber = await subscribe('python/block');
+    const scene = await Scene.open();
+    const publisher = await scene.publisher('python/block', { overflow: 'block', blockTimeoutMs: 60_000 });
+    const subscriber = await scene.subscribe('python/block');
     const followed = subscriber.follow();
     const published: Frame[] = [];
     for (let frame = 1; frame <= 300; frame += 1) {
@@ -148,8 +141,9 @@ describe.skipIf(missing !== null)('a client in another language', () => {
   });
 
   it('counts exactly what it lost on a channel that overwrites, and takes nothing torn', async () => {
-    const publisher = await channel('python/overwrite', {});
-    const subscriber = await subscribe('python/overwrite');
+    const scene = await Scene.open();
+    const publisher = await scene.publisher('python/overwrite', {});
+    const subscriber = await scene.subscribe('python/overwrite');
     const followed = subscriber.follow();
     for (let frame = 1; frame <= 2_000; frame += 1) await publish(publisher, frame);
     await publisher.finish();
@@ -163,9 +157,10 @@ describe.skipIf(missing !== null)('a client in another language', () => {
   });
 
   it('begins with the history that it was granted', async () => {
-    const publisher = await channel('python/history', {});
+    const scene = await Scene.open();
+    const publisher = await scene.publisher('python/history', {});
     for (let frame = 1; frame <= 4; frame += 1) await publish(publisher, frame);
-    const subscriber = await subscribe('python/history', 2);
+    const subscriber = await scene.subscribe('python/history', 2);
     await publisher.finish();
     const { frames, end } = await subscriber.follow();
     expect(frames.map(({ frame }) => frame)).toEqual([3, 4]);
