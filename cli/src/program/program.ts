@@ -3,8 +3,15 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import * as demo from '../commands/demo.ts';
 import * as health from '../commands/health.ts';
+import * as inspect from '../commands/inspect.ts';
+import * as ls from '../commands/ls.ts';
+import * as publish from '../commands/publish.ts';
+import * as rm from '../commands/rm.ts';
 import * as serve from '../commands/serve.ts';
+import * as subscribe from '../commands/subscribe.ts';
+import * as watch from '../commands/watch.ts';
 import type { CliContext } from './context.ts';
 import { exitCodeOfAbort, reportError } from './errors.ts';
 import { ExitCode } from './exit-codes.ts';
@@ -16,7 +23,7 @@ export interface CommandModule {
 }
 
 /** In the order of the help. */
-const COMMANDS: readonly CommandModule[] = [serve, health];
+const COMMANDS: readonly CommandModule[] = [serve, health, demo, publish, subscribe, ls, inspect, watch, rm];
 
 const EXAMPLES = `
 Examples:
