@@ -1,7 +1,7 @@
 /**
  * From a channel to a video output. A frame stays pinned until its last byte is written; every frame written is whole.
  */
-import type { Broker, Channel, Frame, Subscriber } from '@leasehold/client';
+import { type Broker, type Channel, type Frame, LeaseholdError, type Subscriber } from '@leasehold/client';
 import type { CliContext } from '../program/context.ts';
 import { videoHeaderFromFrameFormat } from '../video/frame-format.ts';
 import { type FrameWriter, RawWriter, Y4mWriter } from '../video/video-writer.ts';
@@ -46,9 +46,16 @@ export async function receiveVideo({ broker, name, output, options, context }: V
 }
 
 /** @throws LeaseholdError CHANNEL_NOT_FOUND when there is nothing to wait for, TIMED_OUT */
-function findChannel(broker: Broker, name: string, waitMs: number | null, signal: AbortSignal): Promise<Channel> {
+async function findChannel(broker: Broker, name: string, waitMs: number | null, signal: AbortSignal): Promise<Channel> {
   if (waitMs === 0) return broker.channel(name, { signal });
-  return broker.waitForChannel(name, { signal, ...(waitMs !== null && { timeoutMs: waitMs }) });
+  if (waitMs === null) return broker.waitForChannel(name, { signal });
+  try {
+    return await broker.waitForChannel(name, { signal, timeoutMs: waitMs });
+  } catch (error) {
+    if (!(error instanceof LeaseholdError && error.code === 'TIMED_OUT')) throw error;
+    const message = `channel ${name} did not appear within ${waitMs} ms`;
+    throw new LeaseholdError('TIMED_OUT', message, { cause: error });
+  }
 }
 
 /** A `block` channel promises every frame: what was published between our joining and our first look belongs to it. */

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import type { CliContext } from '../program/context.ts';
 import { UsageError } from '../program/errors.ts';
 import { type ByteSource, fileSource, streamSource } from '../video/byte-source.ts';
+import { TruncatedVideoError } from '../video/errors.ts';
 import { type FrameFormat, frameFormatFromRaw, frameFormatFromVideoHeader } from '../video/frame-format.ts';
 import type { FrameReader } from '../video/frame-reader.ts';
 import { type RawFormat, RawReader } from '../video/raw-reader.ts';
@@ -36,7 +37,7 @@ export async function openVideoInput(
   const header = await readAbortably(reader, context.signal, () => reader.readHeader()).catch(
     async (error: unknown) => {
       await reader.close();
-      throw error;
+      throw isEmptyInput(error) ? new Error('the input is empty: no video came', { cause: error }) : error;
     },
   );
   return { format: frameFormatFromVideoHeader(header), frameBytes: frameBytes(header), reader };
@@ -57,6 +58,12 @@ export async function readAbortably<T>(reader: FrameReader, signal: AbortSignal,
   } finally {
     signal.removeEventListener('abort', giveUp);
   }
+}
+
+function isEmptyInput(error: unknown): boolean {
+  return (
+    error instanceof TruncatedVideoError && error.part === 'stream header' && error.missingBytes === error.expectedBytes
+  );
 }
 
 function standardInput({ stdin }: CliContext): ByteSource {
