@@ -1,0 +1,136 @@
+/**
+ * One run: every variant a little in every round, each round starting with another one, so that whatever drifts (other load, heat, the
+ * host) drifts for all alike. The first round is not counted: code is compiled and views are made in it.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CONTROL_CALLS, type ControlCall } from './control-plane.ts';
+import type { Sender } from './hand-off.ts';
+import { chooseCores, describeMachine, type Machine } from './machine.ts';
+import { type Distribution, distribution, latenciesNs } from './measure.ts';
+import { Side, startBroker, stop } from './processes.ts';
+import { FRAME_BYTES, idOf, LEAD_IN, RATIO_NAMES, SMALL_BYTES, VARIANTS, type Variant } from './variants.ts';
+
+export interface HandOffResult extends Omit<Variant, 'handOffs'> {
+  /** Null: no shared memory. */
+  readonly memory: Sender['memory'];
+  /** One way. */
+  readonly latency: Distribution;
+}
+
+export interface CallResult {
+  readonly id: ControlCall;
+  readonly name: string;
+  /** Round trip. */
+  readonly latency: Distribution;
+}
+
+export interface BenchReport {
+  readonly machine: Machine;
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly tookSeconds: number;
+  readonly handOffs: readonly HandOffResult[];
+  /** p50 of the large payload by p50 of the small one. */
+  readonly ratios: Readonly<Record<(typeof RATIO_NAMES)[number], number>>;
+  readonly controlPlane: readonly CallResult[];
+}
+
+/** How much is measured. */
+interface Plan {
+  readonly rounds: number;
+  readonly handOffs: (variant: Variant) => number;
+  readonly calls: number;
+}
+
+const FULL: Plan = { rounds: 10, handOffs: (variant) => variant.handOffs / 10, calls: 100 };
+const QUICK: Plan = { rounds: 2, handOffs: (variant) => Math.max(10, variant.handOffs / 200), calls: 10 };
+
+const CALLS = Object.keys(CONTROL_CALLS) as ControlCall[];
+
+interface Samples {
+  readonly handOffs: ReadonlyMap<string, number[]>;
+  readonly calls: ReadonlyMap<ControlCall, number[]>;
+}
+
+export async function runBench(quick: boolean): Promise<BenchReport> {
+  const startedMs = performance.now();
+  const plan = quick ? QUICK : FULL;
+  const machine = describeMachine(chooseCores());
+  const directory = mkdtempSync(join(tmpdir(), 'lh-bench-'));
+  const runtimeDir = join(directory, 'run');
+  const started: { stop(): Promise<void> }[] = [];
+  try {
+    const broker = await startBroker(runtimeDir, join(directory, 'state'));
+    started.unshift({ stop: () => stop(broker) });
+    const side = (role: 'sender' | 'receiver'): Side => {
+      const made = new Side(role, machine.pinned?.[role] ?? null, runtimeDir, directory);
+      started.unshift({ stop: () => stop(made.child) });
+      return made;
+    };
+    const [sender, receiver] = [side('sender'), side('receiver')];
+    const memories = await openAll(sender, receiver);
+    const samples = await measureAll(sender, receiver, plan);
+    const tookSeconds = (performance.now() - startedMs) / 1_000;
+    return { machine, quick, rounds: plan.rounds, tookSeconds, ...summarise(samples, memories) };
+  } finally {
+    for (const process of started) await process.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function openAll(sender: Side, receiver: Side): Promise<Map<string, Sender['memory']>> {
+  const memories = new Map<string, Sender['memory']>();
+  for (const variant of VARIANTS) {
+    memories.set(variant.id, await sender.ask<Sender['memory']>({ do: 'open', variant }));
+    await receiver.ask({ do: 'open', variant });
+  }
+  return memories;
+}
+
+async function measureAll(sender: Side, receiver: Side, plan: Plan): Promise<Samples> {
+  const handOffs = new Map<string, number[]>(VARIANTS.map(({ id }) => [id, []]));
+  const calls = new Map<ControlCall, number[]>(CALLS.map((call) => [call, []]));
+  for (let round = 0; round <= plan.rounds; round += 1) {
+    const counted = round > 0;
+    for (let place = 0; place < VARIANTS.length; place += 1) {
+      const variant = VARIANTS[(place + round) % VARIANTS.length];
+      if (variant === undefined) continue;
+      const count = LEAD_IN + plan.handOffs(variant);
+      const question = { do: 'run', id: variant.id, count } as const;
+      const [heldNs, sentNs] = await Promise.all([
+        receiver.ask<Float64Array>(question),
+        sender.ask<Float64Array>(question),
+      ]);
+      if (counted) handOffs.get(variant.id)?.push(...latenciesNs(sentNs, heldNs, LEAD_IN));
+    }
+    for (const call of CALLS) {
+      const tookNs = await sender.ask<number[]>({ do: 'call', call, count: plan.calls });
+      if (counted) calls.get(call)?.push(...tookNs);
+    }
+  }
+  return { handOffs, calls };
+}
+
+function summarise(
+  samples: Samples,
+  memories: ReadonlyMap<string, Sender['memory']>,
+): Pick<BenchReport, 'handOffs' | 'ratios' | 'controlPlane'> {
+  const handOffs = VARIANTS.map(({ handOffs: _, ...variant }) => ({
+    ...variant,
+    memory: memories.get(variant.id) ?? null,
+    latency: distribution(samples.handOffs.get(variant.id) ?? []),
+  }));
+  const p50Ns = (id: string): number => handOffs.find((result) => result.id === id)?.latency.p50Ns ?? Number.NaN;
+  const ratio = (name: string): number => p50Ns(idOf(name, FRAME_BYTES)) / p50Ns(idOf(name, SMALL_BYTES));
+  return {
+    handOffs,
+    ratios: { poll: ratio(RATIO_NAMES[0]), spin: ratio(RATIO_NAMES[1]), park: ratio(RATIO_NAMES[2]) },
+    controlPlane: CALLS.map((id) => ({
+      id,
+      name: CONTROL_CALLS[id],
+      latency: distribution(samples.calls.get(id) ?? []),
+    })),
+  };
+}
