@@ -3,7 +3,6 @@
  * subscriber joined whose page is not mapped yet. What ends the lease ends publishing, never what subscribers hold.
  */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { LeaseholdError } from '@leasehold/proto';
 import {
   type AttachedMapping,
@@ -18,17 +17,12 @@ import {
   SubscriberPages,
   type ViewMode,
 } from '@leasehold/shm-core/internal';
-import { LOOK_AGAIN_MS } from './doorbell.ts';
-import { aborted, throwIfAborted, type WaitOptions } from './limits.ts';
+import { throwIfAborted, type WaitOptions } from './limits.ts';
 import { Loan, type LoanOwner } from './loan.ts';
 import { asLeaseholdError } from './memory-errors.ts';
 import type { ChannelInfo } from './plain-types.ts';
 import type { Session } from './session.ts';
-
-/** How long `loan` waits on an `overwrite` channel, where a slot is free unless something holds more than it was admitted for, ms. */
-const OVERWRITE_TIMEOUT_MS = 5_000;
-/** Releases on an `overwrite` channel ring nobody, so a loan that found no slot looks again after this, ms. */
-const OVERWRITE_RETRY_MS = 1;
+import { waitForSlot } from './slot-wait.ts';
 
 /** What the broker granted. */
 export interface GrantedPublisher {
@@ -185,41 +179,17 @@ export class Publisher implements AsyncDisposable {
   }
 
   /** Waits until `attempt` gives something, as the channel's overflow says. */
-  async #whenFree<T>(attempt: () => T | null, options: WaitOptions): Promise<T> {
-    const boundMs = options.timeoutMs ?? (this.#block ? this.#granted.blockTimeoutMs : OVERWRITE_TIMEOUT_MS);
-    let deadline = performance.now() + boundMs;
-    for (;;) {
-      const leftMs = Math.min(LOOK_AGAIN_MS, deadline - performance.now());
-      const got = this.#block
-        ? await this.#waitArmed(attempt, leftMs, options.signal)
-        : await this.#retry(attempt, options.signal);
-      if (got !== null) return got;
-      if (options.signal?.aborted === true) throw aborted(options.signal);
-      if (performance.now() < deadline) continue;
-      if (this.#granted.blockBound !== 'detach' || options.timeoutMs !== undefined || !(await this.#detachSlowest())) {
-        throw this.#noSlot(boundMs);
-      }
-      deadline = performance.now() + boundMs;
-    }
-  }
-
-  async #waitArmed<T>(attempt: () => T | null, boundMs: number, signal: AbortSignal | undefined): Promise<T | null> {
-    const waiter = this.#session.doorbell.register();
-    try {
-      this.#core.arm();
-      const got = attempt();
-      if (got !== null) return got;
-      await waiter.wait(boundMs, signal);
-    } finally {
-      waiter.cancel();
-      if (this.#closing === null) this.#core.disarm();
-    }
-    return attempt();
-  }
-
-  async #retry<T>(attempt: () => T | null, signal: AbortSignal | undefined): Promise<T | null> {
-    await sleep(OVERWRITE_RETRY_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
-    return attempt();
+  #whenFree<T>(attempt: () => T | null, options: WaitOptions): Promise<T> {
+    const canDetach = this.#granted.blockBound === 'detach' && options.timeoutMs === undefined;
+    return waitForSlot(attempt, options, {
+      doorbell: this.#session.doorbell,
+      block: this.#block,
+      blockTimeoutMs: this.#granted.blockTimeoutMs,
+      arm: () => this.#core.arm(),
+      disarm: () => (this.#closing === null ? this.#core.disarm() : undefined),
+      makeRoom: () => (canDetach ? this.#detachSlowest() : Promise.resolve(false)),
+      refusal: (boundMs) => this.#noSlot(boundMs),
+    });
   }
 
   /** Detaches whoever holds the channel up most. False when nobody does. */

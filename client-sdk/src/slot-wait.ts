@@ -1,0 +1,67 @@
+/**
+ * How a publisher waits for a slot. On a `block` channel it sleeps until a subscriber rings; on an `overwrite` channel, where
+ * admission keeps a slot free and releases ring nobody, it looks again every millisecond. Both are bounded.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LeaseholdError } from '@leasehold/proto';
+import { type Doorbell, LOOK_AGAIN_MS } from './doorbell.ts';
+import { aborted, type WaitOptions } from './limits.ts';
+
+/** How long a wait on an `overwrite` channel lasts unless the caller says otherwise, ms. */
+const OVERWRITE_TIMEOUT_MS = 5_000;
+const OVERWRITE_RETRY_MS = 1;
+
+/** What the wait needs of its publisher. */
+export interface SlotWaitPorts {
+  readonly doorbell: Doorbell;
+  readonly block: boolean;
+  readonly blockTimeoutMs: number;
+  /** Asks subscribers to ring. */
+  arm(): void;
+  disarm(): void;
+  /** At the bound: whether something was done that makes another round worth while. */
+  makeRoom(): Promise<boolean>;
+  /** Why there is no slot after `boundMs`. */
+  refusal(boundMs: number): LeaseholdError;
+}
+
+/** What `attempt` gives as soon as it gives something; it has been tried before. @throws what it throws; ABORTED; the refusal. */
+export async function waitForSlot<T>(attempt: () => T | null, options: WaitOptions, ports: SlotWaitPorts): Promise<T> {
+  const { signal } = options;
+  const boundMs = options.timeoutMs ?? (ports.block ? ports.blockTimeoutMs : OVERWRITE_TIMEOUT_MS);
+  let deadline = performance.now() + boundMs;
+  for (;;) {
+    const leftMs = Math.min(LOOK_AGAIN_MS, deadline - performance.now());
+    const got = ports.block ? await sleepUntilRung(attempt, leftMs, signal, ports) : await lookAgain(attempt, signal);
+    if (got !== null) return got;
+    if (signal?.aborted === true) throw aborted(signal);
+    if (performance.now() < deadline) continue;
+    if (!(await ports.makeRoom())) throw ports.refusal(boundMs);
+    deadline = performance.now() + boundMs;
+  }
+}
+
+/** IMPORTANT: arm, then look, then sleep. A subscriber that lets go after the look finds the publisher armed, and rings. */
+async function sleepUntilRung<T>(
+  attempt: () => T | null,
+  boundMs: number,
+  signal: AbortSignal | undefined,
+  ports: SlotWaitPorts,
+): Promise<T | null> {
+  const waiter = ports.doorbell.register();
+  try {
+    ports.arm();
+    const got = attempt();
+    if (got !== null) return got;
+    await waiter.wait(boundMs, signal);
+  } finally {
+    waiter.cancel();
+    ports.disarm();
+  }
+  return attempt();
+}
+
+async function lookAgain<T>(attempt: () => T | null, signal: AbortSignal | undefined): Promise<T | null> {
+  await sleep(OVERWRITE_RETRY_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+  return attempt();
+}
