@@ -7,7 +7,16 @@ import { Pacer } from '../video/pacer.ts';
 import { report, startOrder } from './child-side.ts';
 import type { CameraFigures } from './messages.ts';
 import { TestCard } from './pixels/test-card.ts';
-import { CHANNEL_NAME, FOURCC, FRAME_BYTES, FRAMES_PER_SECOND, RASTER, REPORT_INTERVAL_MS, SLOTS } from './scene.ts';
+import {
+  CHANNEL_NAME,
+  FOURCC,
+  FRAME_BYTES,
+  FRAMES_PER_SECOND,
+  PRACTICE_ROUNDS,
+  RASTER,
+  REPORT_INTERVAL_MS,
+  SLOTS,
+} from './scene.ts';
 
 const NS_PER_S = 1e9;
 
@@ -27,6 +36,7 @@ export async function runCamera(broker: Broker, seconds: number, signal: AbortSi
   const publisher = await channel.openPublisher({ signal });
   try {
     const card = new TestCard(RASTER.width, RASTER.height);
+    practise(card);
     const { pageKind, fallbackReason } = channel.memory;
     await report({ kind: 'ready', pages: { granted: pageKind, reason: fallbackReason } });
     await startOrder(signal);
@@ -36,6 +46,12 @@ export async function runCamera(broker: Broker, seconds: number, signal: AbortSi
   } finally {
     await publisher.close();
   }
+}
+
+/** The first pictures do not wait for the compiler. */
+function practise(card: TestCard): void {
+  const scratch = new Uint8Array(FRAME_BYTES);
+  for (let round = 0; round < PRACTICE_ROUNDS; round += 1) card.render(scratch, round, Date.now());
 }
 
 async function film(publisher: Publisher, card: TestCard, ticks: number, signal: AbortSignal): Promise<CameraFigures> {

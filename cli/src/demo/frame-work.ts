@@ -12,6 +12,8 @@ import { RASTER, type SubscriberName } from './scene.ts';
 export interface FrameWork {
   /** `queue` works look at every frame; `latest` ones only at the newest. */
   readonly mode: 'queue' | 'latest';
+  /** Does the work on a picture that is nobody's, so that the first frames do not wait for compilers and libraries. */
+  practise(pixels: Uint8Array): void | Promise<void>;
   /** Called with each frame, whose picture carries `frameNumber`. */
   examine(frame: Frame, frameNumber: number): void;
   /** What it found, in a few words. */
@@ -37,6 +39,10 @@ class HistogramWork implements FrameWork {
   readonly #histogram = new LuminanceHistogram(RASTER);
   #summary: LuminanceSummary | null = null;
 
+  practise(pixels: Uint8Array): void {
+    this.#histogram.measure(pixels);
+  }
+
   examine(frame: Frame): void {
     this.#summary = this.#histogram.measure(frame.bytes);
   }
@@ -53,6 +59,10 @@ class MotionWork implements FrameWork {
   readonly #meter = new MotionMeter(RASTER);
   #difference: number | null = null;
 
+  practise(pixels: Uint8Array): void {
+    new MotionMeter(RASTER).measure(pixels);
+  }
+
   examine(frame: Frame): void {
     this.#difference = this.#meter.measure(frame.bytes);
   }
@@ -63,6 +73,7 @@ class MotionWork implements FrameWork {
 }
 
 type Sharp = typeof import('sharp')['default'];
+type SharpInstance = ReturnType<Sharp>;
 
 const THUMBNAIL_INTERVAL_MS = 1_000;
 const THUMBNAIL_WIDTH = 480;
@@ -81,6 +92,10 @@ class ThumbnailWork implements FrameWork {
   constructor(sharp: Sharp, thumbnailDir: string) {
     this.#sharp = sharp;
     this.#thumbnailDir = thumbnailDir;
+  }
+
+  async practise(pixels: Uint8Array): Promise<void> {
+    await this.#thumbnail(pixels).toBuffer();
   }
 
   examine(frame: Frame, frameNumber: number): void {
@@ -109,18 +124,22 @@ class ThumbnailWork implements FrameWork {
 
   /** The picture must still be the same when libvips is done with it: that is what the pin is for. */
   async #write(frame: Frame, frameNumber: number): Promise<void> {
-    const { width, height } = RASTER;
     const pixels = frame.asUint8Array();
-    const written = await this.#sharp(pixels, { raw: { width, height, channels: 4 } })
-      .resize(THUMBNAIL_WIDTH)
-      .jpeg()
-      .toFile(join(this.#thumbnailDir, `frame-${String(frameNumber).padStart(6, '0')}.jpg`));
+    const path = join(this.#thumbnailDir, `frame-${String(frameNumber).padStart(6, '0')}.jpg`);
+    const written = await this.#thumbnail(pixels).toFile(path);
     const afterwards = readFrameNumber(pixels, RASTER);
     if (afterwards !== frameNumber) {
       throw new Error(`frame ${frameNumber} became ${afterwards ?? 'unreadable'} while its thumbnail was made`);
     }
     this.#written += 1;
     this.#newestBytes = written.size;
+  }
+
+  #thumbnail(pixels: Uint8Array): SharpInstance {
+    const { width, height } = RASTER;
+    return this.#sharp(pixels, { raw: { width, height, channels: 4 } })
+      .resize(THUMBNAIL_WIDTH)
+      .jpeg();
   }
 }
 

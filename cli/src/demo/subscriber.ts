@@ -8,7 +8,14 @@ import { createFrameWork, type FrameWork } from './frame-work.ts';
 import { LatencyRecorder } from './latency.ts';
 import type { SubscriberFigures } from './messages.ts';
 import { readFrameNumber } from './pixels/frame-strip.ts';
-import { CHANNEL_NAME, RASTER, REPORT_INTERVAL_MS, type SubscriberName } from './scene.ts';
+import {
+  CHANNEL_NAME,
+  FRAME_BYTES,
+  PRACTICE_ROUNDS,
+  RASTER,
+  REPORT_INTERVAL_MS,
+  type SubscriberName,
+} from './scene.ts';
 
 export interface DemoSubscriberOptions {
   readonly name: SubscriberName;
@@ -19,6 +26,7 @@ export interface DemoSubscriberOptions {
 export async function runDemoSubscriber(broker: Broker, options: DemoSubscriberOptions): Promise<void> {
   const { signal } = options;
   const work = await createFrameWork(options.name, options.thumbnailDir);
+  await practise(work);
   const channel = await broker.waitForChannel(CHANNEL_NAME, { signal });
   const subscriber = await channel.subscribe({ mode: work.mode, signal });
   try {
@@ -43,6 +51,14 @@ export async function runDemoSubscriber(broker: Broker, options: DemoSubscriberO
     await report({ kind: 'finished', figures: figures() });
   } finally {
     await subscriber.close();
+  }
+}
+
+async function practise(work: FrameWork): Promise<void> {
+  const blank = new Uint8Array(FRAME_BYTES);
+  for (let round = 0; round < PRACTICE_ROUNDS; round += 1) {
+    readFrameNumber(blank, RASTER);
+    await work.practise(blank);
   }
 }
 
