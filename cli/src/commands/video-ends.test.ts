@@ -59,7 +59,15 @@ describe('the input of publish', () => {
     const fifo = join(directory, 'fifo');
     execFileSync('mkfifo', [fifo]);
     const context = fakeContext();
+    const listening = new Promise<void>((resolve) => {
+      const listen = context.signal.addEventListener.bind(context.signal);
+      context.signal.addEventListener = (...args: Parameters<typeof listen>) => {
+        listen(...args);
+        resolve();
+      };
+    });
     const opening = openVideoInput({ input: fifo, raw: null }, context);
+    await listening;
     context.abort(new InterruptedError('SIGINT'));
     await expect(opening).rejects.toThrow(InterruptedError);
   });

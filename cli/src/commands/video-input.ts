@@ -17,6 +17,8 @@ import { type RawFormat, RawReader } from '../video/raw-reader.ts';
 import { frameBytes } from '../video/y4m-header.ts';
 import { Y4mReader } from '../video/y4m-reader.ts';
 
+const FIFO_RETRY_MS = 5;
+
 export interface VideoInput {
   readonly format: FrameFormat;
   readonly frameBytes: number;
@@ -82,12 +84,22 @@ async function openFile(path: string, signal: AbortSignal): Promise<ByteSource> 
 
 /** Opening a FIFO waits for its writer, in the kernel; to give up, we are that writer for a moment. */
 async function openFifo(path: string, signal: AbortSignal): Promise<number> {
-  const giveUp = () => closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+  let opened = false;
+  const giveUp = () => {
+    if (opened) return;
+    try {
+      closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+    } catch (error) {
+      // The thread that is to wait for us has not come to it yet.
+      if ((error as NodeJS.ErrnoException).code === 'ENXIO') setTimeout(giveUp, FIFO_RETRY_MS);
+    }
+  };
   signal.throwIfAborted();
   signal.addEventListener('abort', giveUp);
   try {
     return await promisify(openDescriptor)(path, 'r');
   } finally {
+    opened = true;
     signal.removeEventListener('abort', giveUp);
   }
 }
