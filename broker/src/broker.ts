@@ -48,6 +48,8 @@ export interface RunningBroker {
   /** The state of this moment, as plain values. */
   snapshot(): BrokerSnapshot;
   readiness(): Readiness;
+  /** Who may do what, for other ways in. */
+  readonly policy: Policy;
   /** Takes nothing new and tells every session; resolves when all have left, or `drainMs` are over. */
   drain(drainMs: number): Promise<void>;
   /** Ends every session, closes and removes its sockets, gives all memory back. Idempotent. */
@@ -65,6 +67,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
 
 class Broker implements RunningBroker {
   readonly closed: Promise<void>;
+  readonly policy: Policy;
   readonly #options: BrokerOptions;
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -92,11 +95,17 @@ class Broker implements RunningBroker {
       startTimeMs: this.#clock.nowMs(),
       runtimeDir: runtimeDir.path,
     };
-    this.#bells = new SessionBells(runtimeDir.bellsDir, runtimeDir.socketMode, systemEntropy);
+    this.policy = options.policy ?? ownerOnly(uid);
+    this.#bells = new SessionBells(
+      runtimeDir.bellsDir,
+      runtimeDir.socketMode,
+      systemEntropy,
+      logger.child({ component: 'bells' }),
+    );
     try {
       this.#core = new BrokerCore({
         ports: { clock: this.#clock, entropy: systemEntropy, memory: linuxMemory(), doorbells: this.#bells },
-        policy: options.policy ?? ownerOnly(uid),
+        policy: this.policy,
         limits: { ...DEFAULT_LIMITS, ...options.limits },
         epoch: options.epoch,
         quotaBytes: options.memoryQuotaBytes ?? Math.floor(totalmem() * DEFAULT_QUOTA_SHARE),

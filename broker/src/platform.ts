@@ -8,10 +8,13 @@ import {
 } from '@leasehold/shm-core/internal';
 import type { Clock, Entropy, MemorySource } from './domain/ports.ts';
 
+/** Node takes longer delays for none at all. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   after(delayMs, action) {
-    const timer = setTimeout(action, delayMs).unref();
+    const timer = setTimeout(action, Math.min(delayMs, TIMER_MS_MAX)).unref();
     return { cancel: () => clearTimeout(timer) };
   },
 };

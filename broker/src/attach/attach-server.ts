@@ -2,7 +2,7 @@
  * The attach socket: who connects is named by the kernel at accept, and how many may stand there without a Hello is bounded, of one
  * user and in all, so that neither silence nor a crowd costs anybody else anything.
  */
-import { unlinkSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import {
   acceptConnection,
   listenSeqpacket,
@@ -92,7 +92,7 @@ export class AttachServer {
       this.#serve(fd, peer);
     } catch (error) {
       fd.close();
-      logger.warn({ err: error }, 'an attach connection could not be served');
+      logger.debug({ err: error }, 'an attach connection could not be served');
     }
   }
 
@@ -125,7 +125,7 @@ export class AttachServer {
     this.#pause?.cancel();
     if (this.#listener.closed) return;
     this.#listener.close();
-    unlinkSync(this.#options.path);
+    rmSync(this.#options.path, { force: true });
     for (const connection of [...this.#connections]) {
       connection.close(false);
       connection.release();

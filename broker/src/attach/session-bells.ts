@@ -5,6 +5,7 @@
 import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { bindDoorbell, type OwnedFd, openRinger, type Ringer } from '@leasehold/shm-core/internal';
+import type { Logger } from 'pino';
 import type { Doorbells, Entropy } from '../domain/ports.ts';
 
 const NAME_BYTES = 16;
@@ -21,12 +22,14 @@ export class SessionBells implements Doorbells {
   readonly #directory: string;
   readonly #mode: number;
   readonly #entropy: Entropy;
+  readonly #logger: Logger;
   readonly #ringer: Ringer;
 
-  constructor(directory: string, mode: number, entropy: Entropy) {
+  constructor(directory: string, mode: number, entropy: Entropy, logger: Logger) {
     this.#directory = directory;
     this.#mode = mode;
     this.#entropy = entropy;
+    this.#logger = logger;
     this.#ringer = openRinger();
   }
 
@@ -36,12 +39,12 @@ export class SessionBells implements Doorbells {
     return { name, receivingEnd: bindDoorbell(this.#pathOf(name), this.#mode) };
   }
 
+  /** Never fails: the end of a session must not. A file that could not be removed rings nobody, and the next broker sweeps it. */
   remove(name: Uint8Array): void {
     try {
       unlinkSync(this.#pathOf(name));
-    } catch (error) {
-      // Somebody who may write there was faster.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    } catch (err) {
+      this.#logger.warn({ err }, 'a doorbell could not be removed');
     }
   }
 

@@ -138,8 +138,10 @@ export function detachSlowSubscriber(
       { metadata: { mappingId: String(target.mappingId), participantIndex: String(target.index) } },
     );
   }
-  core.attachments.stopWaitingFor(mapping, target.index);
-  if (!subscriber.active) return;
+  if (!subscriber.active) {
+    core.attachments.stopWaitingFor(mapping, target.index);
+    return;
+  }
   const { session, id } = subscriber;
   session.notify({ kind: 'subscriber-detached', attachmentId: id, mappingId: mapping.id, reason: 'SLOW_SUBSCRIBER' });
   core.attachments.ring(subscriber);

@@ -3,6 +3,7 @@ import { LeaseholdError } from '@leasehold/proto';
 import type { Access, GrantedSegment } from '@leasehold/shm-core/internal';
 import type { Attachment } from './attachment.ts';
 import type { BrokerCore } from './broker-core.ts';
+import { memoryError } from './memory-error.ts';
 import type { OwnedMapping } from './owned-mapping.ts';
 import type { MappingWatcher } from './registry.ts';
 import type { Session } from './session.ts';
@@ -112,9 +113,15 @@ export function deleteMapping(core: BrokerCore, caller: Session, name: string): 
 export function claimTicket(core: BrokerCore, caller: Session, ticket: Uint8Array): Granted {
   const attachment = core.attachments.tickets.redeem(caller, ticket);
   const { mapping, access, place } = attachment;
-  const segments = mapping.memory.segmentsFor(access, place.index);
-  attachment.claimed = true;
-  return { attachment, mappingId: mapping.id, segments };
+  try {
+    const segments = mapping.memory.segmentsFor(access, place.index);
+    attachment.claimed = true;
+    return { attachment, mappingId: mapping.id, segments };
+  } catch (error) {
+    const why = memoryError(error);
+    core.attachments.end(attachment, why);
+    throw why;
+  }
 }
 
 export function claimFailed(core: BrokerCore, { attachment }: Granted): void {
