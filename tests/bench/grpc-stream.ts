@@ -69,34 +69,35 @@ class StreamReceiver implements Receiver {
   readonly #payloadBytes: number;
   readonly #stream: ClientDuplexStream<Buffer, Buffer>;
   #received = 0;
+  #heldNs = new Float64Array(0);
+  #next = 0;
+  #finish: PromiseWithResolvers<Float64Array> = Promise.withResolvers();
 
   constructor(payloadBytes: number, stream: ClientDuplexStream<Buffer, Buffer>) {
     this.#payloadBytes = payloadBytes;
     this.#stream = stream;
+    stream.on('data', (payload: Buffer) => this.#arrived(payload));
+    stream.on('error', (error) => this.#finish.reject(error));
   }
 
   receive(count: number): Promise<Float64Array> {
-    const heldNs = new Float64Array(count);
-    const finish = Promise.withResolvers<Float64Array>();
-    let next = 0;
-    const onData = (payload: Buffer): void => {
-      heldNs[next] = monotonicNs();
-      next += 1;
-      this.#received += 1;
-      try {
-        checkMark(payload, this.#payloadBytes, this.#received);
-      } catch (error) {
-        finish.reject(error);
-      }
-      if (next === count) {
-        this.#stream.off('data', onData);
-        finish.resolve(heldNs);
-      }
-      this.#stream.write(HELD);
-    };
-    this.#stream.on('data', onData);
-    this.#stream.once('error', finish.reject);
-    return finish.promise;
+    this.#heldNs = new Float64Array(count);
+    this.#next = 0;
+    this.#finish = Promise.withResolvers();
+    return this.#finish.promise;
+  }
+
+  #arrived(payload: Buffer): void {
+    this.#heldNs[this.#next] = monotonicNs();
+    this.#next += 1;
+    this.#received += 1;
+    try {
+      checkMark(payload, this.#payloadBytes, this.#received);
+    } catch (error) {
+      this.#finish.reject(error);
+    }
+    if (this.#next === this.#heldNs.length) this.#finish.resolve(this.#heldNs);
+    this.#stream.write(HELD);
   }
 }
 

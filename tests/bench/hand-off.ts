@@ -25,7 +25,7 @@ export interface Sender {
 }
 
 export interface Receiver {
-  /** Receives `count` payloads; `held` of each. */
+  /** Receives `count` payloads; `held` of each. What is sent once this has been called is received. */
   receive(count: number): Promise<Float64Array>;
 }
 

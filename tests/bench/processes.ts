@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import type { Question } from './worker.ts';
 
 const LEASEHOLD = fileURLToPath(new URL('../../cli/bin/leasehold.js', import.meta.url));
+/** A side that does not answer in this time never will. */
+const ANSWER_LIMIT_MS = 120_000;
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
 
 /** Starts `leasehold serve` and resolves when clients can connect. */
@@ -13,7 +15,9 @@ export async function startBroker(runtimeDir: string, stateDir: string): Promise
   const args = ['serve', '--runtime-dir', runtimeDir, '--state-dir', stateDir, '--http', 'off', '--log-level', 'warn'];
   const child = spawn(process.execPath, [LEASEHOLD, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   for await (const line of createInterface({ input: child.stdout })) {
-    if (line.startsWith('leasehold: serving')) return child;
+    if (!line.startsWith('leasehold: serving')) continue;
+    child.stdout.resume();
+    return child;
   }
   throw new Error('the broker ended before it served');
 }
@@ -48,7 +52,8 @@ export class Side {
       throw new Error(`the ${this.#role} ended (${code ?? signal})`);
     });
     ended.catch(() => undefined);
-    const answered = once(this.child, 'message', over);
+    const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
+    const answered = once(this.child, 'message', { signal: AbortSignal.any([over.signal, limit]) });
     this.child.send({ question });
     try {
       const [reply] = (await Promise.race([answered, ended])) as [{ error?: string; value: T }];

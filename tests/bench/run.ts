@@ -10,7 +10,7 @@ import type { Sender } from './hand-off.ts';
 import { chooseCores, describeMachine, type Machine } from './machine.ts';
 import { type Distribution, distribution, latenciesNs } from './measure.ts';
 import { Side, startBroker, stop } from './processes.ts';
-import { FRAME_BYTES, idOf, LEAD_IN, RATIO_NAMES, SMALL_BYTES, VARIANTS, type Variant } from './variants.ts';
+import { FRAME_BYTES, idOf, LEAD_IN, SMALL_BYTES, VARIANTS, type Variant } from './variants.ts';
 
 export interface HandOffResult extends Omit<Variant, 'handOffs'> {
   /** Null: no shared memory. */
@@ -33,7 +33,7 @@ export interface BenchReport {
   readonly tookSeconds: number;
   readonly handOffs: readonly HandOffResult[];
   /** p50 of the large payload by p50 of the small one. */
-  readonly ratios: Readonly<Record<(typeof RATIO_NAMES)[number], number>>;
+  readonly ratios: Readonly<Record<'poll' | 'spin' | 'park', number>>;
   readonly controlPlane: readonly CallResult[];
 }
 
@@ -97,13 +97,8 @@ async function measureAll(sender: Side, receiver: Side, plan: Plan): Promise<Sam
     for (let place = 0; place < VARIANTS.length; place += 1) {
       const variant = VARIANTS[(place + round) % VARIANTS.length];
       if (variant === undefined) continue;
-      const count = LEAD_IN + plan.handOffs(variant);
-      const question = { do: 'run', id: variant.id, count } as const;
-      const [heldNs, sentNs] = await Promise.all([
-        receiver.ask<Float64Array>(question),
-        sender.ask<Float64Array>(question),
-      ]);
-      if (counted) handOffs.get(variant.id)?.push(...latenciesNs(sentNs, heldNs, LEAD_IN));
+      const latencies = await measureBatch(sender, receiver, variant.id, LEAD_IN + plan.handOffs(variant));
+      if (counted) handOffs.get(variant.id)?.push(...latencies);
     }
     for (const call of CALLS) {
       const tookNs = await sender.ask<number[]>({ do: 'call', call, count: plan.calls });
@@ -111,6 +106,15 @@ async function measureAll(sender: Side, receiver: Side, plan: Plan): Promise<Sam
     }
   }
   return { handOffs, calls };
+}
+
+async function measureBatch(sender: Side, receiver: Side, id: string, count: number): Promise<number[]> {
+  await receiver.ask({ do: 'expect', id, count });
+  const [sentNs, heldNs] = await Promise.all([
+    sender.ask<Float64Array>({ do: 'send', id, count }),
+    receiver.ask<Float64Array>({ do: 'collect' }),
+  ]);
+  return latenciesNs(sentNs, heldNs, LEAD_IN);
 }
 
 function summarise(
@@ -126,7 +130,7 @@ function summarise(
   const ratio = (name: string): number => p50Ns(idOf(name, FRAME_BYTES)) / p50Ns(idOf(name, SMALL_BYTES));
   return {
     handOffs,
-    ratios: { poll: ratio(RATIO_NAMES[0]), spin: ratio(RATIO_NAMES[1]), park: ratio(RATIO_NAMES[2]) },
+    ratios: { poll: ratio('poll'), spin: ratio('spin'), park: ratio('park') },
     controlPlane: CALLS.map((id) => ({
       id,
       name: CONTROL_CALLS[id],

@@ -59,8 +59,6 @@ const KINDS: readonly Kind[] = [
   { name: 'grpc-stream', transport: 'grpc-stream', waiting: 'event-loop', views: null, sizes: COPYING },
 ];
 
-/** Names of the variants by what they share but the payload's size. */
-export const RATIO_NAMES = ['poll', 'spin', 'park'] as const;
 export const idOf = (name: string, payloadBytes: number): string => `${name}-${payloadBytes}`;
 
 export const VARIANTS: readonly Variant[] = KINDS.flatMap(({ name, sizes, written = false, ...kind }) =>

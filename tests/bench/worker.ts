@@ -10,7 +10,10 @@ import type { Transport, Variant } from './variants.ts';
 
 export type Question =
   | { readonly do: 'open'; readonly variant: Variant }
-  | { readonly do: 'run'; readonly id: string; readonly count: number }
+  | { readonly do: 'send'; readonly id: string; readonly count: number }
+  /** Answered when the receiver waits for what is sent next; `collect` asks what came of it. */
+  | { readonly do: 'expect'; readonly id: string; readonly count: number }
+  | { readonly do: 'collect' }
   | { readonly do: 'call'; readonly call: ControlCall; readonly count: number };
 
 const SENDERS: Readonly<Record<Transport, (bench: Bench, variant: Variant) => Promise<Sender>>> = {
@@ -26,28 +29,46 @@ const RECEIVERS: Readonly<Record<Transport, (bench: Bench, variant: Variant) => 
 
 const [role, directory = ''] = process.argv.slice(2);
 const bench: Bench = { broker: await connect({ name: `bench-${role}` }), directory };
-const runs = new Map<string, (count: number) => Promise<Float64Array>>();
+const senders = new Map<string, Sender>();
+const receivers = new Map<string, Receiver>();
+let received: Promise<Float64Array> | null = null;
 
 async function open(variant: Variant): Promise<Sender['memory']> {
   if (role === 'sender') {
     const sender = await SENDERS[variant.transport](bench, variant);
-    runs.set(variant.id, (count) => sender.send(count));
+    senders.set(variant.id, sender);
     return sender.memory;
   }
-  const receiver = await RECEIVERS[variant.transport](bench, variant);
-  runs.set(variant.id, (count) => receiver.receive(count));
+  receivers.set(variant.id, await RECEIVERS[variant.transport](bench, variant));
   return null;
 }
 
-function run(id: string, count: number): Promise<Float64Array> {
-  const handOffs = runs.get(id);
-  if (handOffs === undefined) throw new Error(`${id} was not opened`);
-  return handOffs(count);
+function expect(id: string, count: number): void {
+  received = opened(receivers, id).receive(count);
+  // Whoever collects it is told.
+  received.catch(() => undefined);
+}
+
+function opened<T>(ends: ReadonlyMap<string, T>, id: string): T {
+  const end = ends.get(id);
+  if (end === undefined) throw new Error(`${id} was not opened here`);
+  return end;
+}
+
+function answer(question: Question): unknown {
+  switch (question.do) {
+    case 'open':
+      return open(question.variant);
+    case 'send':
+      return opened(senders, question.id).send(question.count);
+    case 'expect':
+      return expect(question.id, question.count);
+    case 'collect':
+      return received;
+    case 'call':
+      return timeCalls(bench.broker, question.call, question.count);
+  }
 }
 
 process.once('disconnect', () => process.exit(0));
-serveQuestions((question: Question) => {
-  if (question.do === 'open') return open(question.variant);
-  if (question.do === 'run') return run(question.id, question.count);
-  return timeCalls(bench.broker, question.call, question.count);
-});
+serveQuestions(answer);
