@@ -1,6 +1,6 @@
 /**
  * From a video input to a channel. Whatever ends the input (its end, a cut, Ctrl-C), every complete frame before it was published
- * and the end of the stream is: only a publisher that lost its lease or its broker leaves without.
+ * and the end of the stream is. Only a publisher that lost its lease or its broker leaves without: another one may continue.
  */
 import { setTimeout as sleepMs } from 'node:timers/promises';
 import { type Broker, type Channel, LeaseholdError, type Loan, monotonicNs, type Publisher } from '@leasehold/client';
@@ -44,7 +44,7 @@ export async function publishVideo({ broker, name, input, options, context }: Vi
   });
   try {
     await awaitSubscribers(channel, options, context.signal);
-    await new VideoPublisher(channel, publisher, input, pacer, context).run();
+    await new VideoPublisher({ channel, publisher, input, pacer, context, brokerLost: broker.lost }).run();
   } finally {
     await publisher.close();
   }
@@ -73,6 +73,15 @@ async function awaitSubscribers(
   }
 }
 
+interface Resources {
+  readonly channel: Channel;
+  readonly publisher: Publisher;
+  readonly input: VideoInput;
+  readonly pacer: Pacer | null;
+  readonly context: CliContext;
+  readonly brokerLost: AbortSignal;
+}
+
 class VideoPublisher {
   readonly #channel: Channel;
   readonly #publisher: Publisher;
@@ -80,7 +89,9 @@ class VideoPublisher {
   readonly #pacer: Pacer | null;
   readonly #context: CliContext;
   readonly #progress: ProgressLine;
-  /** Told to stop, or nothing can be published any more. */
+  /** Nobody new can come to what is published, or nothing can be published at all. */
+  readonly #lost: AbortSignal;
+  /** That, or told to stop. */
   readonly #signal: AbortSignal;
   readonly #startMs = performance.now();
   #countDueMs = 0;
@@ -88,14 +99,15 @@ class VideoPublisher {
   /** Where a frame goes for which there is no slot: it must be read to get to the next one. */
   #discarded: Uint8Array | null = null;
 
-  constructor(channel: Channel, publisher: Publisher, input: VideoInput, pacer: Pacer | null, context: CliContext) {
+  constructor({ channel, publisher, input, pacer, context, brokerLost }: Resources) {
     this.#channel = channel;
     this.#publisher = publisher;
     this.#input = input;
     this.#pacer = pacer;
     this.#context = context;
     this.#progress = new ProgressLine(context);
-    this.#signal = AbortSignal.any([context.signal, publisher.lost]);
+    this.#lost = AbortSignal.any([publisher.lost, brokerLost]);
+    this.#signal = AbortSignal.any([context.signal, this.#lost]);
   }
 
   async run(): Promise<void> {
@@ -103,7 +115,7 @@ class VideoPublisher {
       while (await this.#publishNext()) this.#showProgress();
     } catch (error) {
       this.#progress.clear();
-      if (!this.#publisher.lost.aborted) await this.#finishSoon();
+      if (!this.#lost.aborted) await this.#finishSoon();
       throw error;
     }
     await this.#patiently(() => this.#publisher.finish({ signal: this.#signal }));
