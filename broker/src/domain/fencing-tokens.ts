@@ -4,7 +4,8 @@
  */
 import { LeaseholdError } from '@leasehold/proto';
 
-export const EPOCH_MAX = 0xffff;
+/** 16 bits of a fencing token; 0 is never used. */
+export const EPOCH_MAX = 65_535;
 const COUNTER_BITS = 48n;
 const COUNTER_MAX = (1n << COUNTER_BITS) - 1n;
 

@@ -12,7 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EPOCH_MAX, nextEpoch } from './epoch.ts';
+import { EPOCH_MAX } from '../domain/fencing-tokens.ts';
+import { nextEpoch } from './epoch.ts';
 
 let parent: string;
 let stateDir: string;

@@ -9,11 +9,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LeaseholdError } from '@leasehold/proto';
 import { type OwnedFd, tryLockFile } from '@leasehold/shm-core/internal';
+import { EPOCH_MAX } from '../domain/fencing-tokens.ts';
 import { readHead, syncDirectory, writeDurably } from './files.ts';
 import { requireTrustedDirectory } from './private-directory.ts';
-
-/** 16 bits of a fencing token; 0 is never used. */
-export const EPOCH_MAX = 65_535;
 
 /** Another broker holds the lock for as long as two fsyncs take; a slow disk may need seconds for them. */
 const LOCK_ATTEMPTS = 400;

@@ -8,7 +8,7 @@
 import { LOCK_SEGMENT, PARTICIPANT_PAGE } from '../layout/regions.ts';
 import { eraOf, low32, wholeSequence } from '../layout/sequence.ts';
 import type { Access, MappedRange, OwnedFd, PageKind, SegmentOs } from '../os/os.ts';
-import type { Segment, SegmentAllocator, SegmentGrant } from '../segment/allocate-segment.ts';
+import type { Segment, SegmentAllocator, SegmentGrant, SegmentRequest } from '../segment/allocate-segment.ts';
 import { LOCK_WORD, LockSegment } from './lock-segment.ts';
 import { PAGE_WORD, type ParticipantCounters, ParticipantPage } from './participant-page.ts';
 
@@ -26,7 +26,7 @@ export interface BrokerMappingSpec {
   /** For a channel: the sequence before its first frame. */
   readonly head?: number;
   /** Called with what each segment will take before it is taken; throws to refuse. */
-  readonly admit: (mappedBytes: number, kind: PageKind) => void;
+  readonly admit: SegmentRequest['admit'];
   readonly signal?: AbortSignal;
 }
 
