@@ -11,8 +11,8 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 
 /**
- * Locks the file at `path` for this process alone, creating it with mode 0600; null when somebody else holds it. The file is never
- * deleted: a lock on a deleted file would keep nobody out.
+ * Locks the file at `path` for this process alone, creating it with mode 0600; null when somebody else holds it. A lock on a
+ * deleted file keeps nobody out: whoever may delete it must check that the path still leads to what is locked.
  * @throws OsError (ELOOP: it is a symbolic link; EACCES; ENOENT: no such directory); Error when it is not a regular file.
  */
 export function tryLockFile(path: string): OwnedFd | null {
