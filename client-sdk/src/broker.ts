@@ -1,5 +1,5 @@
 /** The connection to a broker: names to channels and mappings. One session; closing it closes everything opened through it. */
-import { BlockBound, IfExists, LeaseholdError, Lifetime, Overflow } from '@leasehold/proto';
+import { BlockBound, checkName, IfExists, LeaseholdError, Lifetime, Overflow } from '@leasehold/proto';
 import { Channel, openSubscriber } from './channel.ts';
 import {
   brokerInfoFrom,
@@ -146,8 +146,10 @@ export class Broker implements AsyncDisposable {
     return new Channel(this.#session, channelInfoFrom(channel), false);
   }
 
-  /** The channel, as soon as there is one of that name. @throws LeaseholdError TIMED_OUT, ABORTED; as `channel`. */
+  /** The channel, as soon as there is one of that name. @throws LeaseholdError INVALID_NAME, TIMED_OUT, ABORTED; as `channel`. */
   async waitForChannel(name: string, options: WaitOptions = {}): Promise<Channel> {
+    // Nothing will ever have a name that breaks the rules.
+    checkName(name);
     const changes = this.#session.mappings.watchMappings({ prefix: name }, this.#session.call(options));
     for await (const change of changes) {
       const { event, mapping } = mappingChangeFrom(change);
