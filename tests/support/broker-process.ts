@@ -5,6 +5,8 @@ import { leasehold, type RunningProcess } from './processes.ts';
 import { tempDir } from './temp-dir.ts';
 
 export interface BrokerProcess extends RunningProcess {
+  /** Where its runtime and state directories are; given to `startBroker`, another broker takes this one's place. */
+  readonly base: string;
   readonly runtimeDir: string;
   /** Environment for client commands that look for this broker. */
   readonly env: NodeJS.ProcessEnv;
@@ -19,8 +21,7 @@ export interface BrokerProcess extends RunningProcess {
 }
 
 /** Starts a broker and resolves when it is ready. */
-export async function startBroker(args: readonly string[] = []): Promise<BrokerProcess> {
-  const base = tempDir();
+export async function startBroker(args: readonly string[] = [], base = tempDir()): Promise<BrokerProcess> {
   const runtimeDir = join(base, 'run');
   const env = { ...process.env, LEASEHOLD_RUNTIME_DIR: runtimeDir };
   const defaults = ['--runtime-dir', runtimeDir, '--state-dir', join(base, 'state'), '--http', 'off'];
@@ -31,6 +32,7 @@ export async function startBroker(args: readonly string[] = []): Promise<BrokerP
   const procfs = (file: string): string => `/proc/${running.pid}/${file}`;
   return {
     ...running,
+    base,
     runtimeDir,
     env,
     fdCount: () => readdirSync(procfs('fd')).length,
