@@ -134,8 +134,9 @@ export class Broker implements AsyncDisposable {
       maxLoans: options.maxLoans ?? 0,
       firstSequence: options.firstSequence ?? 0n,
     };
-    const response = await this.#encodable(() =>
-      this.#session.channels.createChannel({ spec, ifExists: ifExistsOf(options) }, this.#session.call(options)),
+    const response = await this.#session.channels.createChannel(
+      { spec, ifExists: ifExistsOf(options) },
+      this.#session.call(options),
     );
     return new Channel(this.#session, channelInfoFrom(response.channel), response.created);
   }
@@ -186,9 +187,7 @@ export class Broker implements AsyncDisposable {
       ifExists: ifExistsOf(options),
       maxParticipants: options.maxParticipants ?? 0,
     };
-    const response = await this.#encodable(() =>
-      this.#session.mappings.createMapping(request, this.#session.call(options)),
-    );
+    const response = await this.#session.mappings.createMapping(request, this.#session.call(options));
     return new Mapping(this.#session, mappingInfoFrom(response.mapping), response.created);
   }
 
@@ -219,16 +218,6 @@ export class Broker implements AsyncDisposable {
     const call = { ...this.#session.call({}), ...rpcLimits({ signal: options.signal }) };
     for await (const change of this.#session.mappings.watchMappings({ prefix: options.prefix ?? '' }, call)) {
       yield mappingChangeFrom(change);
-    }
-  }
-
-  /** Numbers that the protocol cannot carry fail before they are sent; say so in our own words. */
-  async #encodable<T>(call: () => Promise<T>): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      if (error instanceof LeaseholdError || !(error instanceof Error)) throw error;
-      throw new LeaseholdError('INVALID_ARGUMENT', `the request cannot be sent: ${error.message}`, { cause: error });
     }
   }
 

@@ -75,6 +75,17 @@ describe('unary calls', () => {
     await Promise.all([pending, cancelled]);
   });
 
+  it('are refused before they are sent when a number does not fit in its field', async () => {
+    const client = await serve({ createMapping: (_, callback) => callback(null, {}) });
+    for (const maxParticipants of [-1, 1.5, 2 ** 32, Number.NaN]) {
+      const sent = client.createMapping({ name: 'x', maxParticipants });
+      await expect(sent).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('max_participants'),
+      });
+    }
+  });
+
   it('are not sent when the signal is aborted already', async () => {
     let calls = 0;
     const client = await serve({ getMapping: () => calls++ });

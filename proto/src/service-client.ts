@@ -60,12 +60,13 @@ function unaryFunction(
     new Promise((resolve, reject) => {
       const { signal } = options;
       requireCallable(path, client, signal);
+      const packet = encoded(path, () => requestSerialize(request));
       const cancel = () => call.cancel();
       const call = client.makeUnaryRequest(
         path,
-        requestSerialize,
+        asItIs,
         responseDeserialize,
-        request,
+        packet,
         options.metadata ?? new grpc.Metadata(),
         wireOptions(options),
         (error, response) => {
@@ -88,14 +89,26 @@ function serverStreamingFunction(
     requireCallable(path, client, signal);
     const call = client.makeServerStreamRequest(
       path,
-      requestSerialize,
+      asItIs,
       responseDeserialize,
-      request,
+      encoded(path, () => requestSerialize(request)),
       options.metadata ?? new grpc.Metadata(),
       wireOptions(options),
     );
     return openServerStream(call, signal, () => aborted(path, signal));
   };
+}
+
+const asItIs = (packet: Buffer): Buffer => packet;
+
+/** grpc-js itself would call a number that its field cannot hold an INTERNAL failure. */
+function encoded(path: string, encode: () => Buffer): Buffer {
+  try {
+    return encode();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LeaseholdError('INVALID_ARGUMENT', `The request of ${path} cannot be sent: ${why}.`, { cause });
+  }
 }
 
 /** grpc-js itself throws a bare Error when the client is closed. */
