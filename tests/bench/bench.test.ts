@@ -58,6 +58,7 @@ describe('the figures', () => {
   it('are samples at the nearest rank, whatever the order they came in', () => {
     const samples = Array.from({ length: 10_000 }, (_, index) => 10_000 - index);
     expect(distribution(samples)).toEqual({ n: 10_000, p50Ns: 5_000, p99Ns: 9_900, p999Ns: 9_990, maxNs: 10_000 });
+    expect(distribution([5, 1, 4, 2, 3])).toEqual({ n: 5, p50Ns: 3, p99Ns: 5, p999Ns: 5, maxNs: 5 });
     expect(distribution([7])).toEqual({ n: 1, p50Ns: 7, p99Ns: 7, p999Ns: 7, maxNs: 7 });
     expect(() => distribution([])).toThrow('no samples');
   });

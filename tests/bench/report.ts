@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Distribution } from './measure.ts';
 import type { BenchReport, HandOffResult } from './run.ts';
-import type { Waiting } from './variants.ts';
+import type { Waiting, Written } from './variants.ts';
 
 const BEGIN = '<!-- bench:begin -->';
 const END = '<!-- bench:end -->';
@@ -12,6 +12,12 @@ const WAITING: Readonly<Record<Waiting, string>> = {
   spin: "spin, `take()` with `wait: 'spin'`",
   park: "park, `take()` with `wait: 'park'`",
   'event-loop': 'event loop',
+};
+
+const WRITTEN: Readonly<Record<Written, string>> = {
+  ends: '',
+  all: ', all of it written first',
+  elsewhere: ', 8.3 MB elsewhere written first',
 };
 
 /** How much dearer the large payload may be. */
@@ -34,7 +40,7 @@ function bytesText(bytes: number): string {
 function transportText({ transport, views, written }: HandOffResult): string {
   if (transport === 'unix-socket') return 'Unix socket (`net`)';
   if (transport === 'grpc-stream') return 'gRPC stream (`grpc-js`, Unix socket)';
-  return `Leasehold, ${views} views${written ? ', all of it written first' : ''}`;
+  return `Leasehold, ${views} views${WRITTEN[written]}`;
 }
 
 const handOffRow = (result: HandOffResult): string =>
@@ -49,24 +55,25 @@ function ratioText(report: BenchReport): string {
   return `8.3 MB against 4 KiB, p50 by p50: ${parts.join(', ')} (${verdict} the 20 % that is promised).`;
 }
 
+function pagesText({ memory, payloadBytes }: HandOffResult): string[] {
+  if (memory === null) return [];
+  const reason = memory.fallbackReason === null ? '' : ` (${memory.fallbackReason})`;
+  return [`${memory.pageKind}${reason} for ${bytesText(payloadBytes)}`];
+}
+
 function machineText({ machine, handOffs, rounds, tookSeconds }: BenchReport): string {
   const { cpuModel, cpuCount, kernel, node, pinned } = machine;
   const cores =
     pinned === null ? 'not pinned' : `sender pinned to core ${pinned.sender}, receiver to core ${pinned.receiver}`;
-  const pages = new Set(
-    handOffs.flatMap(({ memory }) =>
-      memory === null
-        ? []
-        : [memory.fallbackReason === null ? memory.pageKind : `${memory.pageKind} (${memory.fallbackReason})`],
-    ),
-  );
+  const pages = new Set(handOffs.flatMap(pagesText));
   return `${cpuModel}, ${cpuCount} cores (${cores}), Linux ${kernel}, Node ${node}. Pages: ${[...pages].join(', ')}. ${rounds} interleaved rounds after one that is not counted, ${tookSeconds.toFixed(0)} s.`;
 }
 
-const METHOD = `One way, from just before \`publish()\` (or the write) to the moment the receiver can read all of the payload, by both processes'
-CLOCK_MONOTONIC; reading it costs some 50 ns of each figure. One payload is on its way at a time. Having the payload in the first place is not included for anybody: in
-shared memory it is where it is wanted, and only its two ends are written, except where the row says otherwise; sockets carry every byte.
-Receivers that sleep (park, event loop) get a pause of 1 ms before each, so that they do. p99.9 of fewer than 1,000 is the maximum.`;
+const METHOD = `One way, from just before \`publish()\` (or the write) to the moment the receiver can read all of the payload, by
+CLOCK_MONOTONIC in both processes; reading that clock is some 50 ns of each figure. One payload is on its way at a time. Producing it is
+not included for anybody: in shared memory it is where it is wanted, and only its two ends are written before each hand-off, except
+where the row says otherwise; the sockets carry every byte. Receivers that sleep (park, event loop) get a pause of 1 ms before each, so
+that they do. p99.9 of fewer than 1,000 is the maximum.`;
 
 export function markdown(report: BenchReport): string {
   return [

@@ -1,7 +1,8 @@
 /**
- * One run: every variant a little in every round, each round starting with another one, so that whatever drifts (other load, heat, the
- * host) drifts for all alike. The first round is not counted: code is compiled and views are made in it.
+ * One run: every variant a little in every round, in another order each time, so that whatever drifts (other load, heat, the host)
+ * drifts for all alike. The first round is not counted: code is compiled and views are made in it.
  */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +50,8 @@ const QUICK: Plan = { rounds: 2, handOffs: (variant) => Math.max(10, variant.han
 
 const CALLS = Object.keys(CONTROL_CALLS) as ControlCall[];
 
-interface Samples {
+interface Measured {
+  readonly memories: ReadonlyMap<string, Sender['memory']>;
   readonly handOffs: ReadonlyMap<string, number[]>;
   readonly calls: ReadonlyMap<ControlCall, number[]>;
 }
@@ -70,10 +72,9 @@ export async function runBench(quick: boolean): Promise<BenchReport> {
       return made;
     };
     const [sender, receiver] = [side('sender'), side('receiver')];
-    const memories = await openAll(sender, receiver);
-    const samples = await measureAll(sender, receiver, plan);
+    const measured = await Promise.race([measureAll(sender, receiver, plan), interrupted()]);
     const tookSeconds = (performance.now() - startedMs) / 1_000;
-    return { machine, quick, rounds: plan.rounds, tookSeconds, ...summarise(samples, memories) };
+    return { machine, quick, rounds: plan.rounds, tookSeconds, ...summarise(measured) };
   } finally {
     for (const process of started) await process.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -89,14 +90,19 @@ async function openAll(sender: Side, receiver: Side): Promise<Map<string, Sender
   return memories;
 }
 
-async function measureAll(sender: Side, receiver: Side, plan: Plan): Promise<Samples> {
+/** So that what was started is ended. */
+async function interrupted(): Promise<never> {
+  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  throw new Error('interrupted');
+}
+
+async function measureAll(sender: Side, receiver: Side, plan: Plan): Promise<Measured> {
+  const memories = await openAll(sender, receiver);
   const handOffs = new Map<string, number[]>(VARIANTS.map(({ id }) => [id, []]));
   const calls = new Map<ControlCall, number[]>(CALLS.map((call) => [call, []]));
   for (let round = 0; round <= plan.rounds; round += 1) {
     const counted = round > 0;
-    for (let place = 0; place < VARIANTS.length; place += 1) {
-      const variant = VARIANTS[(place + round) % VARIANTS.length];
-      if (variant === undefined) continue;
+    for (const variant of orderOf(round)) {
       const latencies = await measureBatch(sender, receiver, variant.id, LEAD_IN + plan.handOffs(variant));
       if (counted) handOffs.get(variant.id)?.push(...latencies);
     }
@@ -105,7 +111,14 @@ async function measureAll(sender: Side, receiver: Side, plan: Plan): Promise<Sam
       if (counted) calls.get(call)?.push(...tookNs);
     }
   }
-  return { handOffs, calls };
+  return { memories, handOffs, calls };
+}
+
+/** Another first variant in every round, and backwards in every other one, so that none always follows the same one. */
+function orderOf(round: number): Variant[] {
+  const start = round % VARIANTS.length;
+  const order = [...VARIANTS.slice(start), ...VARIANTS.slice(0, start)];
+  return round % 2 === 0 ? order : order.reverse();
 }
 
 async function measureBatch(sender: Side, receiver: Side, id: string, count: number): Promise<number[]> {
@@ -117,14 +130,11 @@ async function measureBatch(sender: Side, receiver: Side, id: string, count: num
   return latenciesNs(sentNs, heldNs, LEAD_IN);
 }
 
-function summarise(
-  samples: Samples,
-  memories: ReadonlyMap<string, Sender['memory']>,
-): Pick<BenchReport, 'handOffs' | 'ratios' | 'controlPlane'> {
+function summarise(measured: Measured): Pick<BenchReport, 'handOffs' | 'ratios' | 'controlPlane'> {
   const handOffs = VARIANTS.map(({ handOffs: _, ...variant }) => ({
     ...variant,
-    memory: memories.get(variant.id) ?? null,
-    latency: distribution(samples.handOffs.get(variant.id) ?? []),
+    memory: measured.memories.get(variant.id) ?? null,
+    latency: distribution(measured.handOffs.get(variant.id) ?? []),
   }));
   const p50Ns = (id: string): number => handOffs.find((result) => result.id === id)?.latency.p50Ns ?? Number.NaN;
   const ratio = (name: string): number => p50Ns(idOf(name, FRAME_BYTES)) / p50Ns(idOf(name, SMALL_BYTES));
@@ -134,7 +144,7 @@ function summarise(
     controlPlane: CALLS.map((id) => ({
       id,
       name: CONTROL_CALLS[id],
-      latency: distribution(samples.calls.get(id) ?? []),
+      latency: distribution(measured.calls.get(id) ?? []),
     })),
   };
 }

@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Channel, type Frame, monotonicNs, type Publisher, type Subscriber } from '@leasehold/client';
 import { type Bench, checkMark, gap, HAND_OFF_LIMIT_MS, mark, type Receiver, type Sender } from './hand-off.ts';
-import type { Variant } from './variants.ts';
+import { FRAME_BYTES, type Variant } from './variants.ts';
 
 /** Room for what the subscriber may pin (2), the loan, and one more. */
 const SLOTS = 4;
@@ -32,6 +32,7 @@ class ChannelSender implements Sender {
   readonly #bench: Bench;
   readonly #variant: Variant;
   readonly #publisher: Publisher;
+  readonly #elsewhere: Uint8Array | null;
   #held: Int32Array | null = null;
   #sent = 0;
 
@@ -40,6 +41,7 @@ class ChannelSender implements Sender {
     this.#variant = variant;
     this.memory = channel.memory;
     this.#publisher = publisher;
+    this.#elsewhere = variant.written === 'elsewhere' ? new Uint8Array(FRAME_BYTES) : null;
   }
 
   async send(count: number): Promise<Float64Array> {
@@ -59,7 +61,8 @@ class ChannelSender implements Sender {
     const loan = this.#publisher.tryLoan();
     if (loan === null) throw new Error('the channel has no free slot');
     this.#sent += 1;
-    if (this.#variant.written) loan.bytes.fill(this.#sent);
+    if (this.#variant.written === 'all') loan.bytes.fill(this.#sent);
+    this.#elsewhere?.fill(this.#sent);
     mark(loan.bytes, this.#sent);
     const sentNs = monotonicNs();
     loan.publish();

@@ -12,6 +12,12 @@ export type Transport = 'shared-memory' | 'unix-socket' | 'grpc-stream';
 /** How the receiver waits: `tryTake` in a loop, `take()` of a subscriber with that strategy, or the event loop. */
 export type Waiting = 'tryTake' | 'spin' | 'park' | 'event-loop';
 
+/**
+ * What the sender writes before each hand-off, outside the measured time: both ends of the payload; all of it; or both ends, after as
+ * much as a large payload in memory of its own, which shows what cold caches do to a small one.
+ */
+export type Written = 'ends' | 'all' | 'elsewhere';
+
 export interface Variant {
   readonly id: string;
   readonly transport: Transport;
@@ -19,8 +25,7 @@ export interface Variant {
   /** Null: there are no views. */
   readonly views: ViewMode | null;
   readonly payloadBytes: number;
-  /** Whether the sender writes all of the payload before each hand-off, outside the measured time; else only both ends of it. */
-  readonly written: boolean;
+  readonly written: Written;
   /** Counted hand-offs in a full run. */
   readonly handOffs: number;
 }
@@ -30,7 +35,7 @@ interface Kind {
   readonly transport: Transport;
   readonly waiting: Waiting;
   readonly views: ViewMode | null;
-  readonly written?: boolean;
+  readonly written?: Written;
   readonly sizes: readonly (readonly [payloadBytes: number, handOffs: number])[];
 }
 
@@ -51,7 +56,8 @@ const SHARED = { transport: 'shared-memory', views: 'fenced' } as const;
 const KINDS: readonly Kind[] = [
   { ...SHARED, name: 'poll', waiting: 'tryTake', sizes: SPINNING },
   { ...SHARED, name: 'poll-persistent', waiting: 'tryTake', views: 'persistent', sizes: SPINNING },
-  { ...SHARED, name: 'poll-written', waiting: 'tryTake', written: true, sizes: [[FRAME_BYTES, 500]] },
+  { ...SHARED, name: 'poll-cold', waiting: 'tryTake', written: 'elsewhere', sizes: [[SMALL_BYTES, 500]] },
+  { ...SHARED, name: 'poll-written', waiting: 'tryTake', written: 'all', sizes: [[FRAME_BYTES, 500]] },
   { ...SHARED, name: 'spin', waiting: 'spin', sizes: SPINNING },
   { ...SHARED, name: 'spin-persistent', waiting: 'spin', views: 'persistent', sizes: SPINNING },
   { ...SHARED, name: 'park', waiting: 'park', sizes: SLEEPING },
@@ -61,6 +67,6 @@ const KINDS: readonly Kind[] = [
 
 export const idOf = (name: string, payloadBytes: number): string => `${name}-${payloadBytes}`;
 
-export const VARIANTS: readonly Variant[] = KINDS.flatMap(({ name, sizes, written = false, ...kind }) =>
+export const VARIANTS: readonly Variant[] = KINDS.flatMap(({ name, sizes, written = 'ends', ...kind }) =>
   sizes.map(([payloadBytes, handOffs]) => ({ ...kind, written, id: idOf(name, payloadBytes), payloadBytes, handOffs })),
 );
