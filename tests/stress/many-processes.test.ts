@@ -38,6 +38,7 @@ async function run(options: Run): Promise<{ published: PublishReport; reports: A
       const task: SubscriberTask = {
         channel: CHANNEL,
         options: { mode, wait },
+        firstSequence,
         ...(stall ? { stallSeed: seed + i } : {}),
       };
       return worker.ask({ subscribe: task });

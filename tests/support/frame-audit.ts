@@ -1,6 +1,6 @@
 /** What a subscriber holds every frame to, and what it reports: whole, in order, every gap accounted, no token older than one seen. */
 import type { Frame, Subscriber } from '@leasehold/client';
-import { readChecked } from './checked-frames.ts';
+import { type CheckedFrame, readChecked } from './checked-frames.ts';
 
 export interface AuditReport {
   readonly taken: number;
@@ -20,6 +20,9 @@ const FAULTS_KEPT = 10;
 
 export class FrameAudit {
   readonly #subscriber: Subscriber;
+  readonly #numberedFrom: bigint | null;
+  /** What was in the frames that were checked. */
+  readonly #contents = new WeakMap<Frame, CheckedFrame>();
   readonly #faults: string[] = [];
   readonly #tokens: bigint[] = [];
   #first = 0n;
@@ -28,25 +31,37 @@ export class FrameAudit {
   #lastNumber = -1;
   #torn = 0;
 
-  constructor(subscriber: Subscriber) {
+  /** `numberedFrom`: the sequence of the frame that its writer numbered 0, where there is only one writer; null: not known. */
+  constructor(subscriber: Subscriber, numberedFrom: bigint | null = null) {
     this.#subscriber = subscriber;
+    this.#numberedFrom = numberedFrom;
   }
 
-  /** Whether the payload of a frame taken before is still what it was. */
+  /** Whether the payload of a frame that was checked before is still what it was. */
   recheck(frame: Frame): void {
-    const read = readChecked(frame.asUint8Array());
-    if (typeof read === 'string') this.#fault(`frame ${frame.sequence}, while it was held: ${read}`, true);
+    const was = this.#contents.get(frame);
+    const is = readChecked(frame.asUint8Array());
+    if (typeof is === 'string') this.#fault(`frame ${frame.sequence}, while it was held: ${is}`, true);
+    else if (is.number !== was?.number || is.fencingToken !== was.fencingToken) {
+      this.#fault(`frame ${frame.sequence}, while it was held, became number ${is.number} of ${is.fencingToken}`, true);
+    }
   }
 
   check(frame: Frame): void {
     const { sequence } = frame;
     const read = readChecked(frame.asUint8Array());
     if (typeof read === 'string') this.#fault(`frame ${sequence}: ${read}`, true);
-    else this.#checkContents(frame, read.number, read.fencingToken);
+    else this.#checkContents(frame, read);
     this.#checkOrder(sequence);
   }
 
-  #checkContents({ sequence, info }: Frame, number: number, fencingToken: bigint): void {
+  #checkContents(frame: Frame, contents: CheckedFrame): void {
+    const { sequence, info } = frame;
+    const { number, fencingToken } = contents;
+    this.#contents.set(frame, contents);
+    if (this.#numberedFrom !== null && sequence !== this.#numberedFrom + BigInt(number)) {
+      this.#fault(`frame ${sequence} is number ${number} of its writer, whose first was ${this.#numberedFrom}`, true);
+    }
     if (info.sequence !== sequence) this.#fault(`frame ${sequence}: its descriptor says ${info.sequence}`);
     if (info.fencingToken !== fencingToken) {
       this.#fault(`frame ${sequence}: token ${info.fencingToken}, its writer had ${fencingToken}`, true);

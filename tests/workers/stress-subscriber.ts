@@ -11,6 +11,8 @@ import { serveQuestions } from '../support/worker-side.ts';
 export interface SubscriberTask {
   readonly channel: string;
   readonly options: SubscribeOptions;
+  /** Sequence of the first frame. */
+  readonly firstSequence: bigint;
   /** Stall at random. */
   readonly stallSeed?: number;
 }
@@ -28,15 +30,15 @@ let report: Promise<AuditReport> | undefined;
 serveQuestions(async (question: { subscribe: SubscriberTask } | 'report' | 'close') => {
   if (question === 'report') return report;
   if (question === 'close') return broker?.close();
-  const { channel, options, stallSeed } = question.subscribe;
+  const { channel, options, firstSequence, stallSeed } = question.subscribe;
   broker = await connect({ runtimeDir });
   const subscriber = await broker.subscribe(channel, options);
-  report = drain(subscriber, stallSeed === undefined ? () => 1 : seededRandom(stallSeed));
+  const audit = new FrameAudit(subscriber, firstSequence);
+  report = drain(subscriber, audit, stallSeed === undefined ? () => 1 : seededRandom(stallSeed));
   report.catch(() => undefined);
 });
 
-async function drain(subscriber: Subscriber, random: () => number): Promise<AuditReport> {
-  const audit = new FrameAudit(subscriber);
+async function drain(subscriber: Subscriber, audit: FrameAudit, random: () => number): Promise<AuditReport> {
   for (let frames = 1; ; frames += 1) {
     const frame = await subscriber.take();
     if (frame === null) return audit.report();
