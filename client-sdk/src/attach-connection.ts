@@ -22,7 +22,7 @@ import {
   waitReadable,
   watchReadable,
 } from '@leasehold/shm-core/internal';
-import { unreachable } from './find-broker.ts';
+import { forbidden, unreachable } from './find-broker.ts';
 import { withLimits } from './limits.ts';
 
 /** A Grant carries data, lock and page, or up to 64 pages. */
@@ -224,15 +224,7 @@ function connect(path: string): OwnedFd {
     return connectSeqpacket(path);
   } catch (error) {
     if (!(error instanceof OsError)) throw error;
-    if (error.code === 'EACCES' || error.code === 'EPERM') {
-      throw new LeaseholdError(
-        'PERMISSION_DENIED',
-        `this user may not open ${path}; ask for a system broker, or run as its user`,
-        {
-          cause: error,
-        },
-      );
-    }
+    if (error.code === 'EACCES' || error.code === 'EPERM') throw forbidden(path, error);
     throw unreachable([path], error);
   }
 }

@@ -1,5 +1,5 @@
 /** Where a broker may be: the runtime directories a client looks at, in order (docs/PROTOCOL.md, "Sockets"). */
-import { existsSync, lstatSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { LeaseholdError } from '@leasehold/proto';
 
@@ -35,18 +35,30 @@ export function runtimeDirCandidates({ runtimeDir, env, uid }: WhereToLook): str
 
 /**
  * The first candidate where a broker has its sockets.
- * @throws LeaseholdError PATH_TOO_LONG; BROKER_UNREACHABLE, with every path tried.
+ * @throws LeaseholdError PATH_TOO_LONG; PERMISSION_DENIED, when this user may not even look; BROKER_UNREACHABLE, with every path tried.
  */
 export function findBroker(where: WhereToLook): BrokerSockets {
   const candidates = runtimeDirCandidates(where).map(socketsOf);
   // A directory somebody asked for by name is used as it is; one that is merely found must belong to this user or to root, or any
   // user could pose as the broker from /tmp.
   const named = candidates.length === 1;
-  const found = candidates.find(
-    ({ runtimeDir, attachSocket }) => existsSync(attachSocket) && (named || isTrusted(runtimeDir, where.uid)),
-  );
-  if (found !== undefined) return found;
+  let hidden: string | null = null;
+  for (const candidate of candidates) {
+    const presence = presenceOf(candidate.attachSocket);
+    if (presence === 'there' && (named || isTrusted(candidate.runtimeDir, where.uid))) return candidate;
+    if (presence === 'hidden') hidden ??= candidate.attachSocket;
+  }
+  if (hidden !== null) throw forbidden(hidden);
   throw unreachable(candidates.map(({ attachSocket }) => attachSocket));
+}
+
+/** `hidden`: in a directory that this user may not search, as that of a broker that is not for the whole system. */
+function presenceOf(path: string): 'there' | 'absent' | 'hidden' {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined ? 'absent' : 'there';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES' ? 'hidden' : 'absent';
+  }
 }
 
 function isTrusted(directory: string, uid: number): boolean {
@@ -76,5 +88,13 @@ export function unreachable(tried: readonly string[], cause?: unknown): Leasehol
     'BROKER_UNREACHABLE',
     `no broker answers at ${tried.join(' or ')}; start one with \`leasehold serve\`, or say where it is with LEASEHOLD_RUNTIME_DIR`,
     { metadata: { tried: tried.join(':').slice(0, 256) }, ...(cause === undefined ? {} : { cause }) },
+  );
+}
+
+export function forbidden(path: string, cause?: unknown): LeaseholdError {
+  return new LeaseholdError(
+    'PERMISSION_DENIED',
+    `this user may not open ${path}; ask for a system broker, or run as its user`,
+    { metadata: { path }, ...(cause === undefined ? {} : { cause }) },
   );
 }
