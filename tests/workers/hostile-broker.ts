@@ -1,0 +1,31 @@
+/**
+ * A broker with limits and a policy that `leasehold serve` does not offer yet. argv: runtime directory, state directory, and JSON:
+ * `limits` as the broker takes them, `mayDo`: actions that every user may do beside root.
+ */
+import { type Action, createLog, type Limits, nextEpoch, openRuntimeDir, startBroker } from '@leasehold/broker';
+import { serveQuestions } from '../support/worker-side.ts';
+
+export interface SpecialOptions {
+  readonly limits?: Partial<Limits>;
+  readonly mayDo?: readonly Action[];
+}
+
+const [, , path = '', stateDir = '', json = '{}'] = process.argv;
+const { limits = {}, mayDo = [] } = JSON.parse(json) as SpecialOptions;
+const runtimeDir = openRuntimeDir({ path, system: true });
+const broker = await startBroker({
+  runtimeDir,
+  epoch: await nextEpoch({ stateDir }),
+  logger: createLog('warn').logger,
+  limits,
+  policy: ({ uid }, action) =>
+    uid === 0 || mayDo.includes(action) ? { allowed: true } : { allowed: false, why: 'the test does not allow it' },
+});
+
+serveQuestions(async (question: 'ready' | 'close') => {
+  if (question === 'close') {
+    await broker.close();
+    runtimeDir.close();
+  }
+  return question;
+});
