@@ -10,6 +10,8 @@ export interface SharedBroker {
   readonly runtimeDir: string;
   /** Environment for client commands that look for this broker. */
   readonly env: NodeJS.ProcessEnv;
+  /** Resolves when that process has opened a session; the test's own timeout bounds it. */
+  sessionOf(pid: number): Promise<void>;
 }
 
 /** Call it where hooks can be registered, at the top of a file or in a `describe`. */
@@ -18,12 +20,14 @@ export function sharedBroker(args: readonly string[] = []): SharedBroker {
   const runtimeDir = join(base, 'run');
   const places = ['--runtime-dir', runtimeDir, '--state-dir', join(base, 'state'), '--http', 'off'];
   let broker: ChildProcess | undefined;
+  let log = '';
   beforeAll(async () => {
-    broker = spawn(process.execPath, [LEASEHOLD, 'serve', ...places, '--log-level', 'warn', ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    broker = spawn(process.execPath, [LEASEHOLD, 'serve', ...places, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    broker.stderr?.on('data', (chunk: Buffer) => {
+      log += chunk.toString();
     });
     const over = once(broker, 'exit').then(([code]) => {
-      throw new Error(`the broker ended with ${code} before it was ready`);
+      throw new Error(`the broker ended with ${code} before it was ready: ${log}`);
     });
     over.catch(() => undefined);
     // It says so on stdout when clients can connect.
@@ -37,5 +41,11 @@ export function sharedBroker(args: readonly string[] = []): SharedBroker {
     }
     rmSync(base, { recursive: true, force: true });
   });
-  return { runtimeDir, env: { ...process.env, LEASEHOLD_RUNTIME_DIR: runtimeDir } };
+  const sessionOf = async (pid: number): Promise<void> => {
+    while (!log.split('\n').some((line) => line.includes(`"clientPid":${pid},`) && line.includes('session opened'))) {
+      if (broker?.stderr == null) throw new Error('the broker is not there yet');
+      await once(broker.stderr, 'data');
+    }
+  };
+  return { runtimeDir, env: { ...process.env, LEASEHOLD_RUNTIME_DIR: runtimeDir }, sessionOf };
 }
