@@ -29,19 +29,18 @@ async function untilSubscribers(channel: Channel, count: number): Promise<void> 
   await vi.waitUntil(gone, { timeout: 60_000, interval: 2 });
 }
 
-/** One subscriber that dies: half of them hold all they may and wait for it, half are in the middle of something. */
+/** One subscriber that dies holding frames: half of them all they may, half one, while they take and release others. */
 async function liveAndDie(worker: Worker, random: () => number): Promise<readonly string[]> {
   await subscribe(worker, 'queue');
-  if (random() < 0.5) {
-    const { faults } = await worker.ask<AuditReport>({ hold: PINS } satisfies SubscriberQuestion);
-    worker.kill('SIGKILL');
-    await worker.ended;
-    return faults;
+  const all = random() < 0.5;
+  const { faults } = await worker.ask<AuditReport>({ hold: all ? PINS : 1 } satisfies SubscriberQuestion);
+  if (all) worker.kill('SIGKILL');
+  else {
+    await worker.ask('churn' satisfies SubscriberQuestion);
+    setTimeout(() => worker.kill('SIGKILL'), random() * KILL_AFTER_MS_MAX);
   }
-  await worker.ask('churn' satisfies SubscriberQuestion);
-  setTimeout(() => worker.kill('SIGKILL'), random() * KILL_AFTER_MS_MAX);
   await worker.ended;
-  return [];
+  return faults;
 }
 
 it(`${DEATHS} subscribers die holding frames, and neither the publisher nor other subscribers notice`, async () => {

@@ -1,10 +1,10 @@
 /** One publisher and many subscribers, each a process: nothing is lost, torn or out of order, on either side of every wrap. */
 import { connect } from '@leasehold/client';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startBroker } from '../support/broker-process.ts';
 import { newSeed } from '../support/checked-frames.ts';
 import type { AuditReport } from '../support/frame-audit.ts';
 import { startWorker } from '../support/processes.ts';
+import { sharedBroker } from '../support/shared-broker.ts';
 import type { PublishReport, PublishTask } from '../workers/stress-publisher.ts';
 import type { SubscriberTask } from '../workers/stress-subscriber.ts';
 
@@ -19,24 +19,27 @@ interface Run {
 }
 
 const PAYLOAD_BYTES_MAX = 1024;
-const CHANNEL = 'stress/frames';
+
+const { runtimeDir } = sharedBroker();
+let runs = 0;
 
 /** Publishes `frames` frames to all the subscribers, and what everybody reports of it. */
 async function run(options: Run): Promise<{ published: PublishReport; reports: AuditReport[]; seed: number }> {
   const { subscribers, frames, slots, overflow, mode = 'queue', stall = false, firstSequence = 1n } = options;
   const seed = newSeed();
-  const { runtimeDir } = await startBroker();
+  runs += 1;
+  const name = `stress/frames-${runs}`;
   const broker = await connect({ runtimeDir });
   onTestFinished(() => broker.close());
   const format = { fourcc: 'RGBA', width: 16, height: 16 };
   const channel = { format, slotBytes: PAYLOAD_BYTES_MAX, slots, overflow, firstSequence, blockTimeoutMs: 60_000 };
-  await broker.createChannel(CHANNEL, channel);
+  await broker.createChannel(name, channel);
   const workers = Array.from({ length: subscribers }, () => startWorker('stress-subscriber', [runtimeDir]));
   await Promise.all(
     workers.map((worker, i) => {
       const wait = i % 4 === 0 ? 'adaptive' : 'park';
       const task: SubscriberTask = {
-        channel: CHANNEL,
+        channel: name,
         options: { mode, wait },
         firstSequence,
         ...(stall ? { stallSeed: seed + i } : {}),
@@ -46,7 +49,7 @@ async function run(options: Run): Promise<{ published: PublishReport; reports: A
   );
   const publisher = startWorker('stress-publisher', [runtimeDir]);
   const task: PublishTask = {
-    channel: CHANNEL,
+    channel: name,
     frames,
     payloadBytesMax: PAYLOAD_BYTES_MAX,
     seed,
