@@ -122,7 +122,7 @@ export class ChannelPublisher {
   loan(): number {
     const { geometry } = this.#memory;
     if (!this.holdsLease) return LoanRefusal.lost;
-    if (!this.#pages.refresh()) return LoanRefusal.pageMissing;
+    if (!this.#pages.refresh()) return this.#pageMissing();
     let unreadFrom = Number.POSITIVE_INFINITY;
     if (geometry.block) {
       unreadFrom = this.#next - this.#longestLag();
@@ -138,6 +138,11 @@ export class ChannelPublisher {
       return slot;
     }
     return LoanRefusal.noSlot;
+  }
+
+  /** To one whose lease has ended the broker gives no pages any more: that is what it is told then. */
+  #pageMissing(): number {
+    return this.holdsLease ? LoanRefusal.pageMissing : LoanRefusal.lost;
   }
 
   /** How many published frames the slowest subscriber that counts has not read, at least 0. */
@@ -179,7 +184,7 @@ export class ChannelPublisher {
    */
   #confirmMark(slot: number, at: number, seen: number): number {
     let refusal: number = slot;
-    if (!this.#pages.refresh()) refusal = LoanRefusal.pageMissing;
+    if (!this.#pages.refresh()) refusal = this.#pageMissing();
     else if (this.#pages.pinned(slot)) refusal = LoanRefusal.noSlot;
     else if (!this.holdsLease) refusal = LoanRefusal.lost;
     if (refusal !== slot) Atomics.compareExchange(this.#memory.descriptors, at, this.#writing, seen);
