@@ -104,7 +104,7 @@ describe('a publisher that was stopped and evicted', () => {
       await ask(worker, 'churn');
       await new Promise((resolve) => setTimeout(resolve, random() * STOP_AFTER_MS_MAX));
       await replace(channel, worker);
-      const zombie = await ask<PublisherState>(worker, 'stop');
+      const zombie = await ask<PublisherState>(worker, 'until-failure');
       expect(zombie, `seed ${seed}`).toMatchObject({ code: 'LEASE_LOST' });
       published += zombie.published + FRAMES;
       worker.kill('SIGKILL');

@@ -16,6 +16,8 @@ export type PublisherQuestion =
   | 'publish-half'
   /** Publishes as fast as it can from now on, until `stop` or until it fails. Answers at once. */
   | 'churn'
+  /** Waits until `churn` fails. Answers with a PublisherState. */
+  | 'until-failure'
   /** Ends `churn`. Answers with a PublisherState. */
   | 'stop'
   | 'finish';
@@ -65,6 +67,8 @@ serveQuestions((question: PublisherQuestion) => {
       return null;
     case 'stop':
       stopping = true;
+      return Promise.resolve(churning).then((code) => state(code ?? null));
+    case 'until-failure':
       return Promise.resolve(churning).then((code) => state(code ?? null));
     case 'finish':
       return publisher.finish().then(() => publisher.close());
