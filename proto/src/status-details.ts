@@ -41,7 +41,8 @@ export interface StatusError extends Error {
 
 /** What a status without our ErrorInfo means: from a proxy, from grpc-js itself, or from an older broker. */
 const CODE_OF_BARE_STATUS: Partial<Record<GrpcStatusName, ErrorCode>> = {
-  CANCELLED: 'ABORTED',
+  // A caller's own abort never gets here: the broker dropped its calls, as it does when it ends.
+  CANCELLED: 'BROKER_LOST',
   DEADLINE_EXCEEDED: 'TIMED_OUT',
   FAILED_PRECONDITION: 'INVALID_STATE',
   INVALID_ARGUMENT: 'INVALID_ARGUMENT',
@@ -106,9 +107,10 @@ export function fromServiceError(error: unknown): LeaseholdError {
     return new LeaseholdError(info.reason, message, { metadata, cause: error });
   }
   const code = CODE_OF_BARE_STATUS[grpc.status[error.code] as GrpcStatusName] ?? 'INTERNAL';
+  const said = code === 'BROKER_LOST' ? bounded(`the broker ended the call: ${message}`, MESSAGE_BYTES_MAX) : message;
   // A reason that only a newer broker knows is kept where a person can see it.
   const unknownReason = info === undefined ? {} : { reason: bounded(info.reason, FIELD_BYTES_MAX) };
-  return new LeaseholdError(code, message, { metadata: { ...metadata, ...unknownReason }, cause: error });
+  return new LeaseholdError(code, said, { metadata: { ...metadata, ...unknownReason }, cause: error });
 }
 
 function isStatusError(error: unknown): error is grpc.ServiceError {
