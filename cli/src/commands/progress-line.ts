@@ -36,7 +36,8 @@ export class ProgressLine {
   }
 
   #write(text: string): void {
-    this.#context.stderr.write(CLEAR_LINE + text.slice(0, (this.#context.stderr.columns ?? 80) - 1));
+    // A terminal that nobody gave a size says 0.
+    this.#context.stderr.write(CLEAR_LINE + text.slice(0, (this.#context.stderr.columns || 80) - 1));
     this.#shown = true;
   }
 }

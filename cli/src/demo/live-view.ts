@@ -52,7 +52,7 @@ export class LiveView {
   }
 
   #columns(): number {
-    return this.#context.stderr.columns ?? 80;
+    return this.#context.stderr.columns || 80;
   }
 }
 
