@@ -1,5 +1,6 @@
 /** A broker whose limits and policy a test chooses, in a process of its own. */
 import { join } from 'node:path';
+import type { Settled } from '../leaks/settled-memory.ts';
 import { startWorker } from '../support/processes.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import type { SpecialOptions } from '../workers/hostile-broker.ts';
@@ -10,6 +11,8 @@ export interface SpecialBroker {
   readonly pid: number;
   /** Descriptors and shared memory that it has. */
   held(): ReturnType<typeof heldBy>;
+  /** After a garbage collection. */
+  settledMemory(): Promise<Settled>;
 }
 
 export async function startSpecialBroker(options: SpecialOptions): Promise<SpecialBroker> {
@@ -17,5 +20,10 @@ export async function startSpecialBroker(options: SpecialOptions): Promise<Speci
   const runtimeDir = join(base, 'run');
   const worker = startWorker('hostile-broker', [runtimeDir, join(base, 'state'), JSON.stringify(options)]);
   await worker.ask('ready');
-  return { runtimeDir, pid: worker.pid, held: () => heldBy(worker.pid) };
+  return {
+    runtimeDir,
+    pid: worker.pid,
+    held: () => heldBy(worker.pid),
+    settledMemory: () => worker.ask<Settled>('settled-memory'),
+  };
 }

@@ -3,6 +3,7 @@
  * `limits` as the broker takes them, `mayDo`: actions that every user may do beside root.
  */
 import { type Action, createLog, type Limits, nextEpoch, openRuntimeDir, startBroker } from '@leasehold/broker';
+import { settledMemory } from '../leaks/settled-memory.ts';
 import { serveQuestions } from '../support/worker-side.ts';
 
 export interface SpecialOptions {
@@ -13,7 +14,7 @@ export interface SpecialOptions {
 const [, , path = '', stateDir = '', json = '{}'] = process.argv;
 const { limits = {}, mayDo = [] } = JSON.parse(json) as SpecialOptions;
 const runtimeDir = openRuntimeDir({ path, system: true });
-const broker = await startBroker({
+await startBroker({
   runtimeDir,
   epoch: await nextEpoch({ stateDir }),
   logger: createLog('warn').logger,
@@ -22,10 +23,4 @@ const broker = await startBroker({
     uid === 0 || mayDo.includes(action) ? { allowed: true } : { allowed: false, why: 'the test does not allow it' },
 });
 
-serveQuestions(async (question: 'ready' | 'close') => {
-  if (question === 'close') {
-    await broker.close();
-    runtimeDir.close();
-  }
-  return question;
-});
+serveQuestions((question: 'ready' | 'settled-memory') => (question === 'ready' ? question : settledMemory()));

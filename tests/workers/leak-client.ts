@@ -1,0 +1,44 @@
+/** Does everything a client does, again and again. argv: runtime directory. */
+import { type Broker, connect } from '@leasehold/client';
+import { settledMemory } from '../leaks/settled-memory.ts';
+import { serveQuestions } from '../support/worker-side.ts';
+
+const [, , runtimeDir = ''] = process.argv;
+let cycles = 0;
+
+/** Create, attach on both sides, publish, take, close. The channel goes with its session, or, if that goes on, by `delete`. */
+async function oneChannel(broker: Broker, deleted: boolean): Promise<void> {
+  cycles += 1;
+  const channel = await broker.createChannel(`leak/${cycles}`, { slotBytes: 4096, slots: 4, pages: 'never' });
+  const subscriber = await channel.subscribe();
+  const publisher = await channel.openPublisher();
+  const loan = await publisher.loan();
+  loan.bytes[0] = cycles & 0xff;
+  loan.publish();
+  const frame = await subscriber.take();
+  if (frame?.asUint8Array()[0] !== (cycles & 0xff)) throw new Error(`cycle ${cycles} took another frame`);
+  frame.release();
+  await publisher.close();
+  await subscriber.close();
+  if (deleted) await channel.delete();
+}
+
+async function whole(count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) {
+    const broker = await connect({ runtimeDir });
+    await oneChannel(broker, false);
+    await broker.close();
+  }
+}
+
+async function onOneConnection(count: number): Promise<void> {
+  const broker = await connect({ runtimeDir });
+  for (let i = 0; i < count; i += 1) await oneChannel(broker, true);
+  await broker.close();
+}
+
+serveQuestions(async ({ kind, count }: { kind: 'whole' | 'on-one-connection'; count: number }) => {
+  if (kind === 'whole') await whole(count);
+  else await onOneConnection(count);
+  return settledMemory();
+});
