@@ -1,5 +1,6 @@
 /** One command to its end, and what tests of commands ask again and again. */
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Ending, leasehold, type RunningProcess } from '../support/processes.ts';
 
 /** Somebody who is neither root nor the broker's user. */
@@ -26,7 +27,7 @@ export function run(env: NodeJS.ProcessEnv, args: readonly string[], input?: Buf
   return outcomeOf(running);
 }
 
-/** Resolves as soon as the process has written something that matches; rejects if it ends before. */
+/** Resolves with all it has written as soon as that matches; rejects if the process ends before. */
 export async function said(
   running: RunningProcess,
   pattern: RegExp,
@@ -34,19 +35,17 @@ export async function said(
 ): Promise<string> {
   const readable = running.child[stream];
   if (readable === null) throw new TypeError(`${stream} is not a pipe`);
-  let text = stream === 'stderr' ? running.stderr() : '';
-  const over = running.ended.then(({ code, stderr }) => {
-    throw new Error(`ended with ${code} before it said ${pattern}: ${text}${stderr}`);
+  const over = running.ended.then(({ code }) => {
+    throw new Error(`ended with ${code} before it said ${pattern}: ${running.stdout()}${running.stderr()}`);
   });
   over.catch(() => undefined);
-  while (!pattern.test(text)) {
-    const [chunk] = await Promise.race([once(readable, 'data'), over]);
-    text += String(chunk);
-  }
-  return text;
+  while (!pattern.test(running[stream]())) await Promise.race([once(readable, 'data'), over]);
+  return running[stream]();
 }
 
-/** Starts asking again and again, and resolves when the answer is yes. The test's own timeout bounds it. */
-export async function until(question: () => Promise<boolean>): Promise<void> {
-  while (!(await question()));
+const ASK_AGAIN_MS = 20;
+
+/** Asks again and again, and resolves when the answer is yes. The test's own timeout bounds it. */
+export async function until(question: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await question())) await delay(ASK_AGAIN_MS);
 }

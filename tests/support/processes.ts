@@ -17,6 +17,8 @@ export interface Ending {
 export interface RunningProcess {
   readonly child: ChildProcess;
   readonly pid: number;
+  /** What it wrote to stdout so far. */
+  stdout(): string;
   /** What it wrote to stderr so far. */
   stderr(): string;
   readonly ended: Promise<Ending>;
@@ -49,7 +51,13 @@ function track(child: ChildProcess): RunningProcess {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await ended.catch(() => undefined);
   });
-  return { child, pid: child.pid ?? -1, stderr: () => Buffer.concat(stderr).toString(), ended };
+  return {
+    child,
+    pid: child.pid ?? -1,
+    stdout: () => Buffer.concat(stdout).toString(),
+    stderr: () => Buffer.concat(stderr).toString(),
+    ended,
+  };
 }
 
 /** A worker of tests/workers: it is asked over IPC, one question at a time, and answers each. */

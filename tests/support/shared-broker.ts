@@ -1,7 +1,7 @@
 /** One broker for all tests of a file or group: started before the first, ended after the last. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { LEASEHOLD } from './processes.ts';
@@ -17,6 +17,8 @@ export interface SharedBroker {
 /** Call it where hooks can be registered, at the top of a file or in a `describe`. */
 export function sharedBroker(args: readonly string[] = []): SharedBroker {
   const base = mkdtempSync('/tmp/lh-');
+  // Other users reach the broker's own checks.
+  chmodSync(base, 0o755);
   const runtimeDir = join(base, 'run');
   const places = ['--runtime-dir', runtimeDir, '--state-dir', join(base, 'state'), '--http', 'off'];
   let broker: ChildProcess | undefined;
