@@ -95,6 +95,7 @@ export class Attachments {
       await mapping.memory.addParticipant({
         ...place,
         bell: session.bell ?? new Uint8Array(16),
+        maxPins: subscriber?.maxPins ?? 0,
         counted: blocking && subscriber?.mode === 'queue',
         history: subscriber?.history ?? 0,
       });

@@ -24,10 +24,8 @@ export interface FrameFields {
   readonly metadata?: Uint8Array;
 }
 
-/** A frame's descriptor, copied. */
-export interface FrameInfo {
-  readonly sequence: bigint;
-  readonly payloadBytes: number;
+/** A frame's descriptor, copied; its sequence and its length are known since it was taken. */
+export interface DescriptorCopy {
   readonly fencingToken: bigint;
   /** ns of CLOCK_MONOTONIC. */
   readonly publishedNs: bigint;
@@ -97,8 +95,8 @@ export function descriptorPayloadBytes(memory: ChannelMemory, slot: number): num
   return Math.min(high * WRAP + low, memory.geometry.slotBytes);
 }
 
-/** Everything, copied. */
-export function readDescriptor(memory: ChannelMemory, slot: number): FrameInfo {
+/** Everything that was not read when the frame was taken, copied. */
+export function readDescriptor(memory: ChannelMemory, slot: number): DescriptorCopy {
   const start = slot * DESCRIPTOR_BYTES;
   const copy = memory.descriptorBytes.slice(start, start + DESCRIPTOR_BYTES);
   const wide = new BigUint64Array(copy.buffer);
@@ -108,8 +106,6 @@ export function readDescriptor(memory: ChannelMemory, slot: number): FrameInfo {
   const captured = big(at.capturedNs);
   const metadataBytes = Math.min(small(word.metadataBytes), USER_METADATA_BYTES);
   return {
-    sequence: big(at.sequence),
-    payloadBytes: descriptorPayloadBytes(memory, slot),
     fencingToken: big(at.fencingToken),
     publishedNs: big(at.publishedNs),
     capturedNs: captured === 0n ? null : captured,

@@ -1,5 +1,5 @@
 /**
- * The publisher's side of a channel (docs/PROTOCOL.md, "Publishing"): take over, loan, publish, give back, wake, wait.
+ * The publisher's side of a channel (docs/PROTOCOL.md, "WRITER ALGORITHM"): take over, loan, publish, give back, wake, wait.
  * No await, no RPC; every loop is bounded by the number of slots or participants. Safe against any number of predecessors that
  * lost their lease and still run: a slot changes hands only by compare-exchange from the value that was seen, and a sequence
  * belongs to whoever wins its ring entry.
@@ -71,6 +71,7 @@ export class ChannelPublisher {
   /** Sequence of the next frame. */
   #next = 1;
   #lastSlot = -1;
+  #armedPages: SubscriberPages['pages'] | null = null;
   #openLoans = 0;
 
   constructor(memory: ChannelMemory, pages: SubscriberPages, identity: PublisherIdentity, nowNs: () => number) {
@@ -169,8 +170,10 @@ export class ChannelPublisher {
     }
     if (isPublished(seen)) {
       const ahead = aheadOf(seen, this.#next);
-      // A predecessor is just publishing it; or somebody has yet to read it.
-      if (ahead >= 0 || this.#next + ahead >= unreadFrom) return LoanRefusal.noSlot;
+      // A predecessor is just publishing it; or somebody has yet to read it. Farther ahead than there are slots is a frame so old
+      // that its number has come round.
+      const pending = ahead >= 0 && ahead <= this.#memory.geometry.slots;
+      if (pending || (ahead < 0 && this.#next + ahead >= unreadFrom)) return LoanRefusal.noSlot;
     }
     if (this.#pages.pinned(slot)) return LoanRefusal.noSlot;
     if (Atomics.compareExchange(descriptors, at, seen, this.#writing) !== seen) return LoanRefusal.noSlot;
@@ -234,6 +237,10 @@ export class ChannelPublisher {
       this.giveBack(slot);
       return null;
     }
+    if (this.#next >= SEQUENCE_LIMIT) {
+      this.giveBack(slot);
+      throw new CorruptMemoryError(`sequence ${this.#next} is past the limit`);
+    }
     frame.payloadBytes = payloadBytes;
     frame.flags = flags;
     frame.publishedNs = this.#nowNs();
@@ -260,7 +267,6 @@ export class ChannelPublisher {
 
   /** Offers the slot as frame `sequence`. BEATEN: a late predecessor published that number; the slot is ours again. */
   #offer(slot: number, at: number, sequence: number): number {
-    if (sequence >= SEQUENCE_LIMIT) throw new CorruptMemoryError(`sequence ${sequence} is past the limit`);
     const memory = this.#memory;
     const { descriptors, ring } = memory;
     writeSequence(memory, slot, sequence);
@@ -291,12 +297,18 @@ export class ChannelPublisher {
     }
   }
 
-  /** Asks every subscriber to ring when it has read or let go. Call `loan` again after it, and wait only if that is refused. */
+  /**
+   * Asks every subscriber to ring when it has read or let go; the subscriber that rings clears its request. Call `loan` again after
+   * it, and wait only if that is refused and `armed` still holds. Nothing is ever disarmed: a request too many costs one ring, one
+   * taken away from another wait, or from a successor, would cost that one a second.
+   */
   arm(): void {
     for (const { page } of this.#pages.pages) Atomics.store(page.words, PAGE_WORD.publisherArmed, 1);
+    this.#armedPages = this.#pages.pages;
   }
-  disarm(): void {
-    for (const { page } of this.#pages.pages) Atomics.store(page.words, PAGE_WORD.publisherArmed, 0);
+  /** Whether everybody who takes part, as far as is known, has been asked. */
+  get armed(): boolean {
+    return this.#armedPages === this.#pages.pages;
   }
 
   /** Participants that hold up a `block` publisher now, slowest first. */

@@ -13,24 +13,28 @@ export class SlotViews {
   readonly #geometry: ChannelGeometry;
   readonly #fenced: boolean;
   readonly #buffers: (ArrayBuffer | undefined)[];
-  readonly #persistent: (Uint8Array | undefined)[];
+  readonly #persistent: (Uint8Array<ArrayBuffer> | undefined)[];
 
   constructor(range: MappedRange, geometry: ChannelGeometry, mode: ViewMode) {
     this.#range = range;
     this.#geometry = geometry;
     this.#fenced = mode === 'fenced' && range.transferable;
     this.#buffers = new Array<ArrayBuffer | undefined>(geometry.slots).fill(undefined);
-    this.#persistent = new Array<Uint8Array | undefined>(geometry.slots).fill(undefined);
+    this.#persistent = new Array<Uint8Array<ArrayBuffer> | undefined>(geometry.slots).fill(undefined);
   }
 
-  /** The first `length` bytes of a slot. */
-  open(slot: number, length: number): Uint8Array {
+  /** The first `length` bytes of a slot; null when somebody took the memory of a `persistent` view out of our hands. */
+  open(slot: number, length: number): Uint8Array | null {
     if (this.#fenced) {
       const buffer = this.#buffers[slot] ?? this.#view(slot);
       this.#buffers[slot] = buffer;
       return new Uint8Array(buffer, 0, length);
     }
     const kept = this.#persistent[slot];
+    if (kept?.buffer.detached === true) {
+      this.#range.keepFromReuse();
+      return null;
+    }
     if (kept !== undefined && kept.length === length) return kept;
     const bytes = this.#fresh(slot, kept).subarray(0, length);
     this.#persistent[slot] = bytes;
@@ -44,6 +48,7 @@ export class SlotViews {
     if (buffer === undefined) return true;
     if (buffer.detached) {
       this.#buffers[slot] = undefined;
+      this.#range.keepFromReuse();
       return false;
     }
     this.#buffers[slot] = buffer.transfer();
@@ -56,7 +61,7 @@ export class SlotViews {
   }
 
   /** The whole slot, over the buffer that `kept` is on where there is one. */
-  #fresh(slot: number, kept: Uint8Array | undefined): Uint8Array {
+  #fresh(slot: number, kept: Uint8Array<ArrayBuffer> | undefined): Uint8Array<ArrayBuffer> {
     const { slotsOffset, slotStrideBytes, slotBytes } = this.#geometry;
     if (kept !== undefined) return new Uint8Array(kept.buffer, kept.byteOffset, slotBytes);
     if (this.#range.transferable) return new Uint8Array(this.#view(slot));

@@ -23,14 +23,17 @@ export class SubscriberPages {
   readonly #lock: LockSegment;
   readonly #claim: ClaimPages;
   readonly #ownIndex: number;
+  readonly #pinWords: number;
   #claimed = new Map<number, ClaimedPage>();
   #membership: number | null = null;
   /** Live participants other than the publisher itself. */
   pages: readonly ClaimedPage[] = [];
 
-  constructor(lock: LockSegment, ownIndex: number, claim: ClaimPages) {
+  /** `slots`: of the channel. `ownIndex`: of the publisher, whose own page is of no interest. */
+  constructor(lock: LockSegment, { slots, ownIndex }: { slots: number; ownIndex: number }, claim: ClaimPages) {
     this.#lock = lock;
     this.#ownIndex = ownIndex;
+    this.#pinWords = Math.ceil(slots / 32);
     this.#claim = claim;
   }
 
@@ -64,14 +67,36 @@ export class SubscriberPages {
     return missing.every((index) => this.#claimed.has(index) || !this.#lock.isLive(index));
   }
 
-  /** Whether somebody has the slot pinned. */
+  /** Whether somebody has the slot pinned who may. */
   pinned(slot: number): boolean {
     const word = PAGE_WORD.pins + (slot >> 5);
     const bit = 1 << (slot & 31);
-    for (const { page } of this.pages) {
-      if ((Atomics.load(page.words, word) & bit) !== 0) return true;
+    for (const claimed of this.pages) {
+      if ((Atomics.load(claimed.page.words, word) & bit) !== 0 && !this.#pinsTooMuch(claimed)) return true;
     }
     return false;
+  }
+
+  /**
+   * A participant that pins more slots than it was admitted for would stop the publisher: none of its pins count. An honest one
+   * changes its pins while they are read here, so that slots from before and after a release may add up to too many; but it
+   * cannot show the same again, since it takes no frame twice and nothing is published meanwhile.
+   */
+  #pinsTooMuch({ index, page }: ClaimedPage): boolean {
+    const maxPins = this.#lock.maxPinsOf(index);
+    if (this.#countPins(page) <= maxPins) return false;
+    const pins = this.#readPins(page);
+    return sum(pins.map(countBits)) > maxPins && this.#readPins(page).every((bits, word) => bits === pins[word]);
+  }
+
+  #countPins({ words }: ParticipantPage): number {
+    let count = 0;
+    for (let word = 0; word < this.#pinWords; word += 1) count += countBits(Atomics.load(words, PAGE_WORD.pins + word));
+    return count;
+  }
+
+  #readPins({ words }: ParticipantPage): number[] {
+    return Array.from({ length: this.#pinWords }, (_, word) => Atomics.load(words, PAGE_WORD.pins + word));
   }
 
   /** Unmaps every page. */
@@ -81,4 +106,12 @@ export class SubscriberPages {
     this.pages = [];
     this.#membership = null;
   }
+}
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+function countBits(word: number): number {
+  let count = 0;
+  for (let bits = word; bits !== 0; bits &= bits - 1) count += 1;
+  return count;
 }

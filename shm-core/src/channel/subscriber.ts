@@ -1,5 +1,5 @@
 /**
- * A subscriber's side of a channel (docs/PROTOCOL.md, "Taking"): find the next frame, pin its slot, look again, release. It writes
+ * A subscriber's side of a channel (docs/PROTOCOL.md, "READER ALGORITHM"): find the next frame, pin its slot, look again, release. It writes
  * nothing but its own page. No await, no RPC; every loop is bounded by the number of slots.
  */
 import { FrameFlags } from '../layout/regions.ts';
@@ -30,12 +30,17 @@ export class ChannelSubscriber {
   /** What this subscriber has pinned: the page’s pins have no other writer. */
   readonly #pins = new Int32Array(PIN_WORDS);
   #cursor: number;
-  /** Frames of the history may have gone before the first is taken: they were never promised, so they are not lost. */
+  /**
+   * The newest frame when this joined. Until the first frame is taken, those up to here may have gone already: a history is what is
+   * still there, so they are not lost.
+   */
+  readonly #joined: number;
   #settling: boolean;
   #taken = 0;
   #lost = 0;
   #skipped = 0;
   #pinned = 0;
+  #waits = 0;
   #tokenLow = 0;
   #tokenHigh = 0;
   #ended = false;
@@ -51,7 +56,8 @@ export class ChannelSubscriber {
     this.#latest = options.mode === 'latest';
     this.#ringPublisher = options.ringPublisher;
     this.#settling = options.history > 0;
-    this.#cursor = Math.max(memory.wholeHead() - options.history, 0);
+    this.#joined = memory.wholeHead();
+    this.#cursor = Math.max(this.#joined - options.history, 0);
     this.#announceCursor();
   }
 
@@ -105,13 +111,23 @@ export class ChannelSubscriber {
         if (ringLap(Atomics.load(ring, index)) === previousLap(lap)) this.#skipTo(next);
       } else if (ringLap(entry) !== lap) {
         this.#skipTo(Math.max(next, this.#memory.wholeHead() - geometry.ringEntries));
-      } else if (this.#pin(ringSlot(entry), next)) {
-        return this.#accept(ringSlot(entry), next);
-      } else {
+      } else if (!this.#pin(ringSlot(entry), next)) {
         this.#skipTo(next);
+      } else if (!this.#isEnd(ringSlot(entry))) {
+        return this.#accept(ringSlot(entry), next);
+      } else if (!this.#passOldEnd(ringSlot(entry), next)) {
+        return this.#end(next);
       }
     }
     return TakeOutcome.again;
+  }
+
+  /** Unpins an end mark; true when it is one in the history, after which another publisher went on. */
+  #passOldEnd(slot: number, sequence: number): boolean {
+    this.#unpin(slot);
+    if (sequence > this.#joined || this.#memory.wholeHead() <= sequence) return false;
+    this.#cursor = sequence;
+    return true;
   }
 
   #takeLatest(): number {
@@ -134,26 +150,29 @@ export class ChannelSubscriber {
     return TakeOutcome.again;
   }
 
-  /** The newest is the end mark: the last picture before it is still worth showing, once. */
+  /** The newest is the end mark: the last picture before it, and before any mark just before it, is still worth showing, once. */
   #takeBeforeEnd(end: number): number {
-    const last = end - 1;
-    if (last > this.#cursor) {
-      const entry = Atomics.load(this.#memory.ring, this.#memory.ringIndex(last));
-      const there = ringLap(entry) === lapOf(last, this.#memory.geometry.ringEntries);
-      if (there && this.#pin(ringSlot(entry), last)) return this.#accept(ringSlot(entry), last);
-      this.#skipTo(last);
+    const { geometry, ring } = this.#memory;
+    const oldest = Math.max(this.#cursor, end - 1 - geometry.slots);
+    let marks = 1;
+    for (let last = end - 1; last > oldest; last -= 1) {
+      const entry = Atomics.load(ring, this.#memory.ringIndex(last));
+      const there = ringLap(entry) === lapOf(last, geometry.ringEntries) && this.#pin(ringSlot(entry), last);
+      if (there && !this.#isEnd(ringSlot(entry))) return this.#accept(ringSlot(entry), last);
+      if (!there) break;
+      this.#unpin(ringSlot(entry));
+      marks += 1;
     }
+    this.#skipTo(Math.max(end - marks, this.#cursor));
     return this.#end(end);
   }
 
-  /** The pinned slot holds frame `sequence`: ours, unless it is the end mark. */
+  /** The pinned slot holds frame `sequence`: ours. */
   #accept(slot: number, sequence: number): number {
-    if (this.#isEnd(slot)) {
-      this.#unpin(slot);
-      return this.#end(sequence);
-    }
     if (sequence > this.#cursor + 1) this.#skipTo(sequence - 1);
     this.#cursor = sequence;
+    this.#tokenLow = descriptorTokenLow(this.#memory, slot) >>> 0;
+    this.#tokenHigh = descriptorTokenHigh(this.#memory, slot) >>> 0;
     return slot;
   }
 
@@ -170,8 +189,10 @@ export class ChannelSubscriber {
 
   /** Every frame up to `sequence` that was not taken is passed over or lost, or, in a history not yet begun, never was. */
   #skipTo(sequence: number): void {
-    if (this.#latest) this.#skipped += this.#settling ? 0 : sequence - this.#cursor;
-    else if (!this.#settling) this.#lost += sequence - this.#cursor;
+    const from = this.#settling ? Math.max(this.#cursor, this.#joined) : this.#cursor;
+    const missed = Math.max(0, sequence - from);
+    if (this.#latest) this.#skipped += missed;
+    else this.#lost += missed;
     this.#cursor = sequence;
     this.#announceCursor();
   }
@@ -198,10 +219,7 @@ export class ChannelSubscriber {
   #tokenIsCurrent(slot: number): boolean {
     const low = descriptorTokenLow(this.#memory, slot) >>> 0;
     const high = descriptorTokenHigh(this.#memory, slot) >>> 0;
-    if (high < this.#tokenHigh || (high === this.#tokenHigh && low < this.#tokenLow)) return false;
-    this.#tokenLow = low;
-    this.#tokenHigh = high;
-    return true;
+    return high > this.#tokenHigh || (high === this.#tokenHigh && low >= this.#tokenLow);
   }
 
   #holds(slot: number): boolean {
@@ -219,13 +237,13 @@ export class ChannelSubscriber {
   #unpin(slot: number): void {
     this.#storePin(slot, false);
     this.#pinned -= 1;
+    this.#wakePublisher();
   }
 
   /** Lets a taken slot go. Its bytes must be detached before. */
   release(slot: number): void {
     Atomics.store(this.#page.words, PAGE_WORD.cursor, low32(this.#cursor));
     this.#unpin(slot);
-    this.#wakePublisher();
   }
 
   /** A `block` publisher may be waiting for what was just stored. */
@@ -241,11 +259,14 @@ export class ChannelSubscriber {
     this.#wakePublisher();
   }
 
-  /** Asks to be rung at the next frame. Call `take` again after it, and wait only if there is still nothing. */
+  /** Asks to be rung at the next frame. Call `take` again after it, and wait only if there is still nothing; then `disarm`. */
   arm(): void {
+    this.#waits += 1;
     Atomics.store(this.#page.words, PAGE_WORD.armed, 1);
   }
+  /** Ends one wait. The last one takes the request back. */
   disarm(): void {
-    Atomics.store(this.#page.words, PAGE_WORD.armed, 0);
+    this.#waits -= 1;
+    if (this.#waits === 0) Atomics.store(this.#page.words, PAGE_WORD.armed, 0);
   }
 }

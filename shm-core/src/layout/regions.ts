@@ -48,7 +48,11 @@ export const LOCK_SEGMENT = defineLayout(4096, {
     MAX_PARTICIPANTS,
     'broker; atomic; participants of index i below this generation can no longer write',
   ),
-  reserved6: reserved(2432),
+  maxPins: u32s(
+    MAX_PARTICIPANTS,
+    'broker; atomic; slots that participant i may pin at once; one that pins more pins nothing',
+  ),
+  reserved6: reserved(1920),
 });
 
 /** Participant page: one segment each, base page. Write attachments: read and write, all. Read attachments: their own only. */

@@ -27,18 +27,14 @@ export interface MappedPage {
   release(): void;
 }
 
-/** Maps one page and closes its descriptor. @throws CorruptMemoryError, OsError. */
-export function mapPage(os: SegmentOs, mappingId: bigint, received: ReceivedSegment): MappedPage {
+/**
+ * Maps one page and closes its descriptor. Whose page it is, the grant says: what is in it, its participant may have written.
+ * @throws CorruptMemoryError when its size is not what was granted; OsError.
+ */
+export function mapPage(os: SegmentOs, received: ReceivedSegment): MappedPage {
   const { participantIndex: index, participantGeneration: generation } = received;
   const range = mapReceived(os, received, PARTICIPANT_PAGE.bytes);
-  try {
-    const page = new ParticipantPage(range);
-    page.validate(mappingId, index, generation);
-    return { index, generation, page, release: () => range.release() };
-  } catch (error) {
-    range.release();
-    throw error;
-  }
+  return { index, generation, page: new ParticipantPage(range), release: () => range.release() };
 }
 
 function mapReceived(os: SegmentOs, received: ReceivedSegment, atLeastBytes: number): MappedRange {
@@ -81,8 +77,9 @@ export class AttachedMapping {
       mapped.push(lockRange);
       this.lock = new LockSegment(lockRange);
       this.lock.validate(id);
-      const own = mapPage(os, id, page);
+      const own = mapPage(os, page);
       mapped.push(own);
+      own.page.validate(id, own.index, own.generation);
       this.id = id;
       this.index = own.index;
       this.generation = own.generation;
@@ -94,11 +91,6 @@ export class AttachedMapping {
       for (const { fd } of received) fd.close();
       throw error;
     }
-  }
-
-  /** Whether this participant still takes part, as the broker says. */
-  get live(): boolean {
-    return this.lock.isLive(this.index) && this.lock.generationOf(this.index) === this.generation;
   }
 
   /** Unmaps everything. What was viewed and not detached reads private zeros from then on. Idempotent. */

@@ -10,7 +10,7 @@ import { eraOf, low32, wholeSequence } from '../layout/sequence.ts';
 import type { Access, MappedRange, OwnedFd, PageKind, SegmentOs } from '../os/os.ts';
 import type { Segment, SegmentAllocator, SegmentGrant, SegmentRequest } from '../segment/allocate-segment.ts';
 import { LOCK_WORD, LockSegment } from './lock-segment.ts';
-import { PAGE_WORD, type ParticipantCounters, ParticipantPage } from './participant-page.ts';
+import { type ParticipantCounters, ParticipantPage } from './participant-page.ts';
 
 /** What a mapping is created with. */
 export interface BrokerMappingSpec {
@@ -37,6 +37,8 @@ export interface NewParticipant {
   readonly bell: Uint8Array;
   /** Whether a `block` publisher waits for its cursor. */
   readonly counted: boolean;
+  /** Slots it may pin at once; 0 = none. */
+  readonly maxPins: number;
   /** For a subscriber: how many frames before the newest it begins. */
   readonly history: number;
 }
@@ -167,7 +169,7 @@ export class BrokerMapping {
     const { index, generation, bell } = joining;
     page.initialise({ mappingId: this.id, index, generation, bell, cursor: low32(this.#joinCursor(joining.history)) });
     this.#participants.set(index, { generation, segment, range, page });
-    this.#lockSegment.setLive(index, generation, joining.counted);
+    this.#lockSegment.setLive(index, joining);
   }
 
   #joinCursor(history: number): number {
@@ -244,11 +246,6 @@ export class BrokerMapping {
   }
   counters(index: number): ParticipantCounters | null {
     return this.#participants.get(index)?.page.counters() ?? null;
-  }
-  /** The participant’s cursor as it wrote it last, modulo 2^32; tells a slow subscriber from a waiting one. */
-  cursorOf(index: number): number | null {
-    const page = this.#participants.get(index)?.page;
-    return page === undefined ? null : Atomics.load(page.words, PAGE_WORD.cursor) >>> 0;
   }
 
   /** Gives back what the broker holds. Attached processes keep what they have mapped. Idempotent. */

@@ -93,8 +93,12 @@ export class LockSegment {
    * IMPORTANT: `membership` rises last. A publisher that marked a slot and then finds `membership` unchanged has marked it
    * before the participant could pin anything; were it raised first, the publisher could read the bits in between and miss one.
    */
-  setLive(index: number, generation: number, counted: boolean): void {
+  setLive(
+    index: number,
+    { generation, maxPins, counted }: { generation: number; maxPins: number; counted: boolean },
+  ): void {
     Atomics.store(this.words, WORD.generation + index, generation);
+    Atomics.store(this.words, WORD.maxPins + index, maxPins);
     if (counted) Atomics.or(this.words, WORD.counted + (index >> 5), 1 << (index & 31));
     Atomics.or(this.words, WORD.live + (index >> 5), 1 << (index & 31));
     Atomics.add(this.words, WORD.membership, 1);
@@ -112,6 +116,10 @@ export class LockSegment {
   }
   generationOf(index: number): number {
     return Atomics.load(this.words, WORD.generation + index);
+  }
+  /** Slots that the participant may pin at once. */
+  maxPinsOf(index: number): number {
+    return Atomics.load(this.words, WORD.maxPins + index);
   }
   /** Whether participant (index, generation) can no longer write. */
   isGone(index: number, generation: number): boolean {

@@ -59,6 +59,10 @@ export class ParticipantPage {
     const magic = Atomics.load(this.words, WORD.magic);
     if (magic !== MAGIC.page)
       throw new CorruptMemoryError(`participant page: magic is 0x${(magic >>> 0).toString(16)}`);
+    const version = this.words[WORD.abiVersion];
+    if (version !== ABI_VERSION) {
+      throw new CorruptMemoryError(`participant page: ABI version ${version}, this build understands ${ABI_VERSION}`);
+    }
     const found = `${this.#wide[AT.mappingId / 8]}/${this.words[WORD.index]}/${this.words[WORD.generation]}`;
     const expected = `${mappingId}/${index}/${generation}`;
     if (found !== expected) throw new CorruptMemoryError(`participant page: of ${found}, expected ${expected}`);

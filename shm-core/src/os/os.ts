@@ -37,10 +37,12 @@ export interface MappedRange {
   /** An ArrayBuffer over `[offset, offset + length)`, no copy. @throws Error when the range is not `transferable`. */
   view(offset: number, length: number): ArrayBuffer;
   /** Payload bytes on either backend. */
-  bytes(offset: number, length: number): Uint8Array;
+  bytes(offset: number, length: number): Uint8Array<ArrayBuffer>;
   words32(offset: number, count: number): Uint32Array;
   words64(offset: number, count: number): BigUint64Array;
   floats64(offset: number, count: number): Float64Array;
+  /** Somebody took a view out of our hands: after `release`, these addresses are never used again. */
+  keepFromReuse(): void;
   /**
    * Gives up the shared pages. Idempotent; no view can be made afterwards. Where the range is `transferable`, every view it made is
    * detached, so that stale JavaScript touches nothing, and native pointers into it meet private zeroed memory and never fault.

@@ -66,22 +66,25 @@ export class InMemoryChannel {
       release: () => undefined,
     }));
 
-  async #join(index: number, counted: boolean, history: number): Promise<number> {
+  async #join(index: number, joining: { counted: boolean; history: number; maxPins: number }): Promise<number> {
     this.#generation += 1;
     await this.broker.addParticipant({
       index,
       generation: this.#generation,
       bell: new Uint8Array(16).fill(index + 1),
-      counted,
-      history,
+      ...joining,
     });
     return this.#generation;
   }
 
   /** A publisher that holds the lease; its predecessor, if any, runs on without. */
   async publisher(index: number): Promise<ChannelPublisher> {
-    const generation = await this.#join(index, false, 0);
-    const pages = new SubscriberPages(this.memory.lock, index, this.claim);
+    const generation = await this.#join(index, { counted: false, history: 0, maxPins: 0 });
+    const pages = new SubscriberPages(
+      this.memory.lock,
+      { slots: this.memory.geometry.slots, ownIndex: index },
+      this.claim,
+    );
     const publisher = new ChannelPublisher(this.memory, pages, { index, generation }, () => 1);
     this.promote(publisher);
     return publisher;
@@ -93,7 +96,8 @@ export class InMemoryChannel {
   }
 
   async subscriber(index: number, mode: SubscribeMode = 'queue', history = 0): Promise<ChannelSubscriber> {
-    await this.#join(index, mode === 'queue' && this.memory.geometry.block, history);
+    const counted = mode === 'queue' && this.memory.geometry.block;
+    await this.#join(index, { counted, history, maxPins: this.memory.geometry.slots });
     const ringPublisher = (): void => void this.rung.push(-1);
     return new ChannelSubscriber(this.memory, this.#page(index), { mode, history, ringPublisher });
   }
@@ -104,6 +108,15 @@ export class InMemoryChannel {
   }
   read(slot: number): number {
     return this.memory.descriptorBytes[slot * 256 + 250] ?? -1;
+  }
+
+  /** Takes and releases one frame: its value, or the outcome. */
+  takeOne(subscriber: ChannelSubscriber): number {
+    const slot = subscriber.take();
+    if (slot < 0) return slot;
+    const value = this.read(slot);
+    subscriber.release(slot);
+    return value;
   }
 
   /** Publishes one frame that says `value`. */

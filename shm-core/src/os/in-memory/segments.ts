@@ -122,7 +122,7 @@ class InMemoryRange implements MappedRange {
     throw new Error('an in-memory range has no transferable views; use bytes()');
   }
 
-  bytes(offset: number, length: number): Uint8Array {
+  bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
     this.#check(offset, length, 1);
     return new Uint8Array(this.#memory, offset, length);
   }
@@ -140,6 +140,10 @@ class InMemoryRange implements MappedRange {
   floats64(offset: number, count: number): Float64Array {
     this.#check(offset, count * 8, 8);
     return new Float64Array(this.#memory, offset, count);
+  }
+
+  keepFromReuse(): void {
+    // Addresses are the engine's here.
   }
 
   release(): void {

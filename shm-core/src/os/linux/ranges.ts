@@ -40,8 +40,8 @@ export class AddressRanges {
       this.#giveUp(address, bytes, reused !== undefined, pool);
       throw error;
     }
-    return new LinuxRange(address, bytes, access, (viewed) =>
-      this.#giveUp(address, bytes, viewed || reused !== undefined, pool),
+    return new LinuxRange(address, bytes, access, (viewed, reusable) =>
+      this.#giveUp(address, bytes, viewed || reused !== undefined, reusable ? pool : null),
     );
   }
 
@@ -55,13 +55,14 @@ export class AddressRanges {
     throw error;
   }
 
-  #giveUp(address: number, bytes: number, viewed: boolean, pool: string): void {
+  /** `pool` null: the addresses are not used again. */
+  #giveUp(address: number, bytes: number, viewed: boolean, pool: string | null): void {
     if (!viewed) {
       checked('munmap', libc().munmap(address, bytes));
       return;
     }
     checked('mmap', libc().mmap(address, bytes, READ_WRITE, PLACEHOLDER | MAP_FIXED, -1, 0), 'placeholder');
-    this.#keep(pool, address);
+    if (pool !== null) this.#keep(pool, address);
   }
 
   #keep(pool: string, address: number): void {
@@ -76,11 +77,12 @@ class LinuxRange implements MappedRange {
   readonly access: Access;
   readonly transferable = true;
   readonly #address: number;
-  readonly #giveUp: (viewed: boolean) => void;
+  readonly #giveUp: (viewed: boolean, reusable: boolean) => void;
   readonly #views: ArrayBuffer[] = [];
+  #reusable = true;
   #released = false;
 
-  constructor(address: number, bytes: number, access: Access, giveUp: (viewed: boolean) => void) {
+  constructor(address: number, bytes: number, access: Access, giveUp: (viewed: boolean, reusable: boolean) => void) {
     this.#address = address;
     this.mappedBytes = bytes;
     this.access = access;
@@ -98,7 +100,7 @@ class LinuxRange implements MappedRange {
     return buffer;
   }
 
-  bytes(offset: number, length: number): Uint8Array {
+  bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.view(offset, length));
   }
 
@@ -117,6 +119,10 @@ class LinuxRange implements MappedRange {
     return new Float64Array(this.view(offset, count * 8));
   }
 
+  keepFromReuse(): void {
+    this.#reusable = false;
+  }
+
   release(): void {
     if (this.#released) return;
     this.#released = true;
@@ -124,6 +130,6 @@ class LinuxRange implements MappedRange {
     // A stale control word must not reach whatever is mapped here next.
     for (const buffer of this.#views) if (!buffer.detached) buffer.transfer();
     this.#views.length = 0;
-    this.#giveUp(viewed);
+    this.#giveUp(viewed, this.#reusable);
   }
 }
