@@ -200,8 +200,9 @@ class Subscriber:
         self.settling = history > 0
         self.token = self.taken = self.lost = 0
         self.pinned = set()
-        self.cursor = max(self.newest() - history, 0)
-        self.announce()
+        newest = self.newest()
+        # Where the broker let us in: what was published since is ours.
+        self.cursor = max(newest - ((newest - self.page.words[PAGE_CURSOR]) & 0xFFFFFFFF), 0)
 
     def newest(self):
         middle = self.lock.words[LOCK_ERA] * 2**31 + 2**30

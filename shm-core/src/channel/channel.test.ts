@@ -60,6 +60,19 @@ describe.each(HEADS)('a channel whose newest frame is %d', (head) => {
     expect(channel.takeOne(newcomer)).toBe(TakeOutcome.nothing);
   });
 
+  it.each(['overwrite', 'block'] as const)(
+    'gives a subscriber what was published between its join and its first look (%s)',
+    async (overflow) => {
+      const channel = await InMemoryChannel.create({ head, block: overflow === 'block' });
+      const publisher = await channel.publisher(0);
+      const look = await channel.admit(1);
+      for (let value = 1; value <= 3; value += 1) channel.publish(publisher, value);
+      const subscriber = look();
+      expect([1, 2, 3].map(() => channel.takeOne(subscriber))).toEqual([1, 2, 3]);
+      expect([subscriber.taken, subscriber.lost]).toEqual([3, 0]);
+    },
+  );
+
   it('is taken over at the next number, with nothing lost and nothing invented', async () => {
     const channel = await InMemoryChannel.create({ head });
     const first = await channel.publisher(0);

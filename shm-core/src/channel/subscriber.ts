@@ -45,7 +45,7 @@ export class ChannelSubscriber {
   #tokenHigh = 0;
   #ended = false;
 
-  /** `history`: how many published frames before now are wanted. `ringPublisher` rings whoever publishes now. */
+  /** `history`: how many frames from before the join the broker granted. `ringPublisher` rings whoever publishes now. */
   constructor(
     memory: ChannelMemory,
     page: ParticipantPage,
@@ -56,9 +56,12 @@ export class ChannelSubscriber {
     this.#latest = options.mode === 'latest';
     this.#ringPublisher = options.ringPublisher;
     this.#settling = options.history > 0;
-    this.#joined = memory.wholeHead();
-    this.#cursor = Math.max(this.#joined - options.history, 0);
-    this.#announceCursor();
+    // IMPORTANT: it begins where the broker let it in, which is in its page, not at what is the newest by now. A publisher
+    // that waited for it (`block`, --await-subscribers) may have published in between, and that is this subscriber's.
+    const newest = memory.wholeHead();
+    const behind = (low32(newest) - Atomics.load(page.words, PAGE_WORD.cursor)) >>> 0;
+    this.#cursor = Math.max(newest - behind, 0);
+    this.#joined = this.#cursor + options.history;
   }
 
   /** Sequence of the frame taken last, or where the subscription began. */

@@ -96,10 +96,14 @@ export class InMemoryChannel {
   }
 
   async subscriber(index: number, mode: SubscribeMode = 'queue', history = 0): Promise<ChannelSubscriber> {
+    return (await this.admit(index, mode, history))();
+  }
+  /** Joined, as far as the broker is concerned; what is returned is the subscriber's first look. */
+  async admit(index: number, mode: SubscribeMode = 'queue', history = 0): Promise<() => ChannelSubscriber> {
     const counted = mode === 'queue' && this.memory.geometry.block;
     await this.#join(index, { counted, history, maxPins: this.memory.geometry.slots });
     const ringPublisher = (): void => void this.rung.push(-1);
-    return new ChannelSubscriber(this.memory, this.#page(index), { mode, history, ringPublisher });
+    return () => new ChannelSubscriber(this.memory, this.#page(index), { mode, history, ringPublisher });
   }
 
   /** First byte of a slot's payload is what tests write and compare. */
