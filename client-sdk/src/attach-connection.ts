@@ -3,6 +3,7 @@
  * loop or, for pages that a publisher must see before it goes on, synchronously and boundedly. The session lives as long as
  * this connection.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ATTACH_PACKET_BYTES_MAX,
   ATTACH_PROTOCOL_VERSION,
@@ -23,7 +24,8 @@ import {
   watchReadable,
 } from '@leasehold/shm-core/internal';
 import { forbidden, unreachable } from './find-broker.ts';
-import { withLimits } from './limits.ts';
+import { type Limits, withLimits } from './limits.ts';
+import { asLeaseholdError } from './memory-errors.ts';
 
 /** A Grant carries data, lock and page, or up to 64 pages. */
 const FDS_MAX = 66;
@@ -68,10 +70,10 @@ export class AttachConnection {
   static async open(
     path: string,
     name: string,
-    limits: { signal?: AbortSignal | undefined; timeoutMs: number },
+    limits: Limits,
     onLost: (error: LeaseholdError) => void,
   ): Promise<{ connection: AttachConnection; welcome: Answer }> {
-    const connection = new AttachConnection(connect(path), onLost);
+    const connection = new AttachConnection(await connect(path, limits), onLost);
     try {
       const hello: Message = {
         case: 'hello',
@@ -79,7 +81,7 @@ export class AttachConnection {
       };
       const welcome = await withLimits(
         connection.request(hello),
-        limits,
+        limits.rest(),
         `the broker at ${path} to answer`,
         closeAnswer,
       );
@@ -97,22 +99,41 @@ export class AttachConnection {
     });
   }
 
-  /** Asks and blocks this thread until it is answered. @throws as `request`; TIMED_OUT. */
+  /** Why the connection has ended, after a look at what has arrived; null while it lives. */
+  endedBecause(): LeaseholdError | null {
+    this.#receive(PACKETS_PER_WAKE);
+    return this.#ended;
+  }
+
+  /**
+   * Asks and blocks this thread until it is answered. @throws as `request`; TIMED_OUT, at once while an earlier question that nobody
+   * waits for any more is still unanswered: a broker that is stopped blocks once, not every time.
+   */
   requestSync(message: Message, timeoutMs: number): Answer {
+    this.#receive(PACKETS_PER_WAKE);
+    if (this.#expected.some(({ abandoned }) => abandoned)) throw unanswered(timeoutMs);
     let settled: Answer | LeaseholdError | null = null;
     const expectation = this.#ask(message, (outcome) => {
       settled = outcome;
     });
     const deadline = performance.now() + timeoutMs;
-    while (settled === null) {
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0 || !waitReadable(this.#fd, leftMs)) {
-        expectation.abandoned = true;
-        throw new LeaseholdError('TIMED_OUT', `the broker did not answer a claim within ${timeoutMs} ms`);
+    try {
+      while (settled === null) {
+        const leftMs = deadline - performance.now();
+        if (leftMs <= 0 || !waitReadable(this.#fd, leftMs)) throw unanswered(timeoutMs);
+        this.#receive(1);
       }
-      this.#receive(1);
+    } finally {
+      this.#abandon(expectation);
     }
     return answerOrThrow(settled);
+  }
+
+  /** Nobody waits for it any more. What has not been asked yet is not asked. */
+  #abandon(expectation: Expectation): void {
+    expectation.abandoned = true;
+    const at = this.#expected.indexOf(expectation);
+    if (at > 0) this.#expected.splice(at, 1);
   }
 
   /** Says something that is not answered. Nothing happens when the connection has ended. */
@@ -179,7 +200,8 @@ export class AttachConnection {
     this.#watch.close();
     this.#fd.close();
     for (const { settle } of this.#expected.splice(0)) settle(error);
-    this.#onLost(error);
+    // Not from here: this may run in the middle of a publication, and whoever listens may close what it works on.
+    queueMicrotask(() => this.#onLost(error));
   }
 
   /** Ends the session. Idempotent; `onLost` is not called. */
@@ -219,12 +241,24 @@ function interpret(bytes: Uint8Array, fds: readonly OwnedFd[]): Answer | Leaseho
   }
 }
 
-function connect(path: string): OwnedFd {
-  try {
-    return connectSeqpacket(path);
-  } catch (error) {
-    if (!(error instanceof OsError)) throw error;
-    if (error.code === 'EACCES' || error.code === 'EPERM') throw forbidden(path, error);
-    throw unreachable([path], error);
+/** How soon a full backlog is tried again, ms. */
+const BACKLOG_RETRY_MS = 10;
+const NOBODY_LISTENS = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR']);
+
+async function connect(path: string, limits: Limits): Promise<OwnedFd> {
+  for (;;) {
+    try {
+      return connectSeqpacket(path);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+      if (error.code === 'EACCES' || error.code === 'EPERM') throw forbidden(path, error);
+      if (NOBODY_LISTENS.has(error.code)) throw unreachable([path], error);
+      if (error.code !== 'EAGAIN') throw asLeaseholdError(error);
+    }
+    limits.throwIfOver(`room in the queue of ${path}`);
+    await sleep(BACKLOG_RETRY_MS);
   }
 }
+
+const unanswered = (timeoutMs: number): LeaseholdError =>
+  new LeaseholdError('TIMED_OUT', `the broker did not answer a claim within ${timeoutMs} ms`);

@@ -1,5 +1,6 @@
 /** The connection to a broker: names to channels and mappings. One session; closing it closes everything opened through it. */
 import { BlockBound, checkName, IfExists, LeaseholdError, Lifetime, Overflow } from '@leasehold/proto';
+import { checkedChoice, checkedSize, optionalCount } from './arguments.ts';
 import { Channel, openSubscriber } from './channel.ts';
 import {
   brokerInfoFrom,
@@ -10,7 +11,7 @@ import {
   pagePolicyTo,
 } from './convert.ts';
 import { findBroker } from './find-broker.ts';
-import { rpcLimits, throwIfAborted, type WaitOptions } from './limits.ts';
+import { Limits, rpcLimits, type WaitOptions } from './limits.ts';
 import { Mapping } from './mapping.ts';
 import type { BrokerInfo, ChannelInfo, FrameFormat, MappingChange, MappingInfo, PagePolicy } from './plain-types.ts';
 import { Session } from './session.ts';
@@ -73,14 +74,13 @@ interface ListOptions extends WaitOptions {
  *   PATH_TOO_LONG, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, DRAINING, TIMED_OUT, ABORTED.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Broker> {
-  throwIfAborted(options.signal);
+  const limits = new Limits({ signal: options.signal, timeoutMs: options.timeoutMs ?? CONNECT_TIMEOUT_MS });
   const sockets = findBroker({
     runtimeDir: options.runtimeDir,
     env: options.env ?? process.env,
     uid: process.getuid?.() ?? 0,
   });
   const name = options.name ?? process.argv[1]?.split('/').at(-1) ?? 'node';
-  const limits = { signal: options.signal, timeoutMs: options.timeoutMs ?? CONNECT_TIMEOUT_MS };
   return new Broker(await Session.open(sockets, name.slice(0, 100), limits));
 }
 
@@ -123,15 +123,15 @@ export class Broker implements AsyncDisposable {
     const spec = {
       name,
       ...(options.format === undefined ? {} : { format: formatTo(options.format) }),
-      slotBytes: wholeNumber('slotBytes', options.slotBytes ?? 0),
-      slots: options.slots ?? 0,
+      slotBytes: checkedSize('slotBytes', options.slotBytes),
+      slots: optionalCount('slots', options.slots),
       pages: pagePolicyTo(options.pages),
-      overflow: options.overflow === 'block' ? Overflow.BLOCK : Overflow.OVERWRITE,
-      blockBound: options.blockBound === 'detach' ? BlockBound.DETACH : BlockBound.TIMEOUT,
-      blockTimeoutMs: options.blockTimeoutMs ?? 0,
+      overflow: OVERFLOWS[checkedChoice('overflow', options.overflow ?? 'overwrite', ['overwrite', 'block'])],
+      blockBound: BLOCK_BOUNDS[checkedChoice('blockBound', options.blockBound ?? 'timeout', ['timeout', 'detach'])],
+      blockTimeoutMs: optionalCount('blockTimeoutMs', options.blockTimeoutMs),
       lifetime: lifetimeOf(options),
-      maxParticipants: options.maxParticipants ?? 0,
-      maxLoans: options.maxLoans ?? 0,
+      maxParticipants: optionalCount('maxParticipants', options.maxParticipants),
+      maxLoans: optionalCount('maxLoans', options.maxLoans),
       firstSequence: options.firstSequence ?? 0n,
     };
     const response = await this.#session.channels.createChannel(
@@ -151,12 +151,29 @@ export class Broker implements AsyncDisposable {
   async waitForChannel(name: string, options: WaitOptions = {}): Promise<Channel> {
     // Nothing will ever have a name that breaks the rules.
     checkName(name);
-    const changes = this.#session.mappings.watchMappings({ prefix: name }, this.#session.call(options));
-    for await (const change of changes) {
-      const { event, mapping } = mappingChangeFrom(change);
-      if (mapping?.name === name && event === 'created') return this.channel(name, options);
+    const limits = new Limits(options);
+    try {
+      const changes = this.#session.mappings.watchMappings({ prefix: name }, this.#session.call(limits.rest()));
+      for await (const change of changes) {
+        const { event, mapping } = mappingChangeFrom(change);
+        const channel = mapping?.name === name && event === 'created' ? await this.#channelIfThere(name, limits) : null;
+        if (channel !== null) return channel;
+      }
+    } catch (error) {
+      limits.throwIfOver(`a channel ${name}`);
+      throw this.lost.aborted ? this.lost.reason : error;
     }
     throw new LeaseholdError('BROKER_LOST', `the broker ended the watch for ${name}`);
+  }
+
+  /** Null when it was deleted again meanwhile. */
+  async #channelIfThere(name: string, limits: Limits): Promise<Channel | null> {
+    try {
+      return await this.channel(name, limits.rest());
+    } catch (error) {
+      if (error instanceof LeaseholdError && error.code === 'CHANNEL_NOT_FOUND') return null;
+      throw error;
+    }
   }
 
   async listChannels(options: ListOptions = {}): Promise<ChannelInfo[]> {
@@ -181,11 +198,11 @@ export class Broker implements AsyncDisposable {
   async createMapping(name: string, options: MappingOptions): Promise<Mapping> {
     const request = {
       name,
-      sizeBytes: wholeNumber('sizeBytes', options.sizeBytes),
+      sizeBytes: checkedSize('sizeBytes', options.sizeBytes),
       pages: pagePolicyTo(options.pages),
       lifetime: lifetimeOf(options),
       ifExists: ifExistsOf(options),
-      maxParticipants: options.maxParticipants ?? 0,
+      maxParticipants: optionalCount('maxParticipants', options.maxParticipants),
     };
     const response = await this.#session.mappings.createMapping(request, this.#session.call(options));
     return new Mapping(this.#session, mappingInfoFrom(response.mapping), response.created);
@@ -233,10 +250,9 @@ export class Broker implements AsyncDisposable {
 const lifetimeOf = (options: CreateOptions): Lifetime =>
   options.persistent === true ? Lifetime.PERSISTENT : Lifetime.LAST_ATTACHMENT;
 
-const ifExistsOf = (options: CreateOptions): IfExists =>
-  options.ifExists === 'open-if-same' ? IfExists.OPEN_IF_SAME : IfExists.FAIL;
+const OVERFLOWS = { overwrite: Overflow.OVERWRITE, block: Overflow.BLOCK } as const;
+const BLOCK_BOUNDS = { timeout: BlockBound.TIMEOUT, detach: BlockBound.DETACH } as const;
+const IF_EXISTS = { fail: IfExists.FAIL, 'open-if-same': IfExists.OPEN_IF_SAME } as const;
 
-function wholeNumber(what: string, value: number): bigint {
-  if (Number.isSafeInteger(value) && value >= 0) return BigInt(value);
-  throw new LeaseholdError('INVALID_SIZE', `${what} must be a whole number of bytes from 0 to 2^53 − 1, not ${value}`);
-}
+const ifExistsOf = (options: CreateOptions): IfExists =>
+  IF_EXISTS[checkedChoice('ifExists', options.ifExists ?? 'fail', ['fail', 'open-if-same'])];

@@ -1,13 +1,15 @@
 /** A channel by name: what it is, and the two ways to take part in it. Holds nothing open. */
-import { LeaseholdError, SubscribeMode } from '@leasehold/proto';
+import { SubscribeMode } from '@leasehold/proto';
+import type { AttachedMapping } from '@leasehold/shm-core/internal';
+import { checkedChoice, checkedCount, VIEW_MODES } from './arguments.ts';
 import { channelInfoFrom } from './convert.ts';
-import { throwIfAborted, type WaitOptions } from './limits.ts';
-import { asLeaseholdError } from './memory-errors.ts';
+import type { WaitOptions } from './limits.ts';
 import { type OpenPublisherOptions, openPublisher } from './open-publisher.ts';
 import type { ChannelInfo, FrameFormat, MemoryGrant } from './plain-types.ts';
 import type { Publisher } from './publisher.ts';
 import type { Session } from './session.ts';
 import { type SubscribeOptions, Subscriber } from './subscriber.ts';
+import { WaitStrategies } from './waiting.ts';
 
 /** Frames that a subscriber may hold at once unless it asks for another number. */
 const DEFAULT_MAX_PINS = 2;
@@ -62,33 +64,33 @@ export class Channel {
   }
 }
 
-export async function openSubscriber(session: Session, name: string, options: SubscribeOptions): Promise<Subscriber> {
-  throwIfAborted(options.signal);
-  const maxPins = options.maxPins ?? DEFAULT_MAX_PINS;
-  checkCount('maxPins', maxPins, 1);
-  checkCount('history', options.history ?? 0, 0);
-  const mode = options.mode === 'latest' ? SubscribeMode.LATEST : SubscribeMode.QUEUE;
-  const response = await session.channels.openSubscriber(
-    { name, mode, maxPins, history: options.history ?? 0 },
-    session.call(options),
-  );
-  const attachmentId = response.attachment?.attachmentId ?? 0n;
-  try {
-    const mapping = await session.claim(response.attachment);
-    const granted = { channel: channelInfoFrom(response.channel), attachmentId, maxPins, history: response.history };
+export function openSubscriber(session: Session, name: string, options: SubscribeOptions): Promise<Subscriber> {
+  return session.opening(options, async (limits) => {
+    const { mode, maxPins, history } = checkedOptions(options);
+    const wire = mode === 'latest' ? SubscribeMode.LATEST : SubscribeMode.QUEUE;
+    const response = await session.channels.openSubscriber(
+      { name, mode: wire, maxPins, history },
+      session.call(limits.rest()),
+    );
+    const attachmentId = response.attachment?.attachmentId ?? 0n;
+    let mapping: AttachedMapping | undefined;
     try {
+      mapping = await session.claim(response.attachment, limits);
+      const granted = { channel: channelInfoFrom(response.channel), attachmentId, maxPins, history: response.history };
       return new Subscriber(session, mapping, granted, options);
     } catch (error) {
-      mapping.release();
+      mapping?.release();
+      void session.detach(attachmentId);
       throw error;
     }
-  } catch (error) {
-    await session.detach(attachmentId);
-    throw asLeaseholdError(error);
-  }
+  });
 }
 
-function checkCount(what: string, value: number, min: number): void {
-  if (Number.isInteger(value) && value >= min && value < 2 ** 31) return;
-  throw new LeaseholdError('INVALID_ARGUMENT', `${what} must be an integer of at least ${min}, not ${value}`);
+/** @throws LeaseholdError INVALID_ARGUMENT. */
+function checkedOptions(options: SubscribeOptions): { mode: 'queue' | 'latest'; maxPins: number; history: number } {
+  const mode = checkedChoice('mode', options.mode ?? 'queue', ['queue', 'latest']);
+  checkedChoice('wait', options.wait ?? 'adaptive', WaitStrategies);
+  checkedChoice('views', options.views ?? 'fenced', VIEW_MODES);
+  const maxPins = checkedCount('maxPins', options.maxPins ?? DEFAULT_MAX_PINS, 1);
+  return { mode, maxPins, history: checkedCount('history', options.history ?? 0, 0) };
 }

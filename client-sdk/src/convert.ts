@@ -2,6 +2,7 @@
 import * as proto from '@leasehold/proto';
 import { LeaseholdError } from '@leasehold/proto';
 import type { PageKind } from '@leasehold/shm-core/internal';
+import { checkedChoice } from './arguments.ts';
 import type {
   BrokerInfo,
   ChannelInfo,
@@ -43,7 +44,8 @@ export function pageKindFrom(kind: proto.PageKind): PageKind {
   return known;
 }
 
-export const pagePolicyTo = (policy: PagePolicy | undefined): proto.PagePolicy => PAGE_POLICIES[policy ?? 'auto'];
+export const pagePolicyTo = (policy: PagePolicy | undefined): proto.PagePolicy =>
+  PAGE_POLICIES[checkedChoice('pages', policy ?? 'auto', ['auto', 'require', 'never'])];
 
 export function memoryGrantFrom(grant: proto.MemoryGrant | undefined): MemoryGrant {
   if (grant === undefined) throw new LeaseholdError('MALFORMED_MESSAGE', 'the broker did not say what it granted');

@@ -3,7 +3,7 @@
  * bytes are empty, and JavaScript that still has them touches nothing.
  */
 import { LeaseholdError } from '@leasehold/proto';
-import { type ChannelMemory, type FrameInfo as DescriptorCopy, readDescriptor } from '@leasehold/shm-core/internal';
+import { type ChannelMemory, type DescriptorCopy, readDescriptor } from '@leasehold/shm-core/internal';
 import { fourccText } from './fourcc.ts';
 import type { ReadonlyBytes } from './readonly-bytes.ts';
 
@@ -80,7 +80,7 @@ export class Frame implements Disposable {
   get info(): FrameInfo {
     if (this.#info === undefined) {
       this.#checkHeld();
-      this.#info = withDefaults(readDescriptor(this.#owner.memory, this.#slot), this.#owner.defaults);
+      this.#info = this.#describe(readDescriptor(this.#owner.memory, this.#slot));
     }
     return this.#info;
   }
@@ -114,6 +114,11 @@ export class Frame implements Disposable {
     this.release();
   }
 
+  /** @internal Whether it was released, and is let go as soon as what holds it has settled. */
+  get leaving(): boolean {
+    return this.#released && !this.#finished;
+  }
+
   /** @internal Releases, and resolves when nothing holds the frame any more. */
   async drained(): Promise<void> {
     if (this.#finished) return;
@@ -134,22 +139,23 @@ export class Frame implements Disposable {
     }
   }
 
+  #describe(copy: DescriptorCopy): FrameInfo {
+    const { defaults } = this.#owner;
+    return {
+      sequence: this.sequence,
+      payloadBytes: this.#bytes.length,
+      fencingToken: copy.fencingToken,
+      publishedNs: copy.publishedNs,
+      capturedNs: copy.capturedNs,
+      width: copy.width === 0 ? defaults.width : copy.width,
+      height: copy.height === 0 ? defaults.height : copy.height,
+      strideBytes: copy.strideBytes === 0 ? defaults.strideBytes : copy.strideBytes,
+      fourcc: copy.fourcc === 0 ? defaults.fourcc : fourccText(copy.fourcc),
+      metadata: copy.metadata,
+    };
+  }
+
   #checkHeld(): void {
     if (this.#finished) throw new LeaseholdError('CLOSED', `frame ${this.#sequence} was released`);
   }
-}
-
-function withDefaults(copy: DescriptorCopy, defaults: FrameOwner['defaults']): FrameInfo {
-  return {
-    sequence: copy.sequence,
-    payloadBytes: copy.payloadBytes,
-    fencingToken: copy.fencingToken,
-    publishedNs: copy.publishedNs,
-    capturedNs: copy.capturedNs,
-    width: copy.width === 0 ? defaults.width : copy.width,
-    height: copy.height === 0 ? defaults.height : copy.height,
-    strideBytes: copy.strideBytes === 0 ? defaults.strideBytes : copy.strideBytes,
-    fourcc: copy.fourcc === 0 ? defaults.fourcc : fourccText(copy.fourcc),
-    metadata: copy.metadata,
-  };
 }

@@ -31,6 +31,7 @@ export class Loan implements Disposable {
   readonly #bytes: Uint8Array;
   readonly #slotBytes: number;
   #over = false;
+  #revoked: LeaseholdError | null = null;
 
   /** @internal */
   constructor(owner: LoanOwner, slot: number, bytes: Uint8Array) {
@@ -52,7 +53,7 @@ export class Loan implements Disposable {
    *   VIEW_STOLEN; CLOSED.
    */
   publish(options: PublishOptions = {}): bigint {
-    if (this.#over) throw new LeaseholdError('CLOSED', 'this loan was published or discarded already');
+    if (this.#over) throw this.#revoked ?? new LeaseholdError('CLOSED', 'this loan was published or discarded already');
     const payloadBytes = options.payloadBytes ?? this.#slotBytes;
     if (!Number.isInteger(payloadBytes) || payloadBytes < 0 || payloadBytes > this.#slotBytes) {
       throw new LeaseholdError(
@@ -74,6 +75,18 @@ export class Loan implements Disposable {
   [Symbol.dispose](): void {
     this.discard();
   }
+
+  /** @internal Discards it; `publish` throws `why` from now on. */
+  revoke(why: LeaseholdError): void {
+    if (this.#over) return;
+    this.#revoked = why;
+    this.#over = true;
+    try {
+      this.#owner.discard(this, this.#slot);
+    } catch {
+      // Stolen: its slot stays out of use, and there is nobody here to tell.
+    }
+  }
 }
 
 const METADATA_BYTES_MAX = 128;
@@ -94,7 +107,8 @@ function fieldsFrom(options: PublishOptions): FrameFields {
     ...(height === undefined ? {} : { height: checkedNumber('height', height, 2 ** 31 - 1) }),
     ...(strideBytes === undefined ? {} : { strideBytes: checkedNumber('strideBytes', strideBytes, 2 ** 31 - 1) }),
     ...(fourcc === undefined ? {} : { fourcc: fourccNumber(fourcc) }),
-    ...(metadata === undefined ? {} : { metadata }),
+    // A copy: it may be a part of the loan’s own bytes, which are detached before they are shown.
+    ...(metadata === undefined ? {} : { metadata: metadata.slice() }),
   };
 }
 

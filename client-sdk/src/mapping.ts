@@ -3,8 +3,8 @@
 import { constants } from 'node:buffer';
 import { Access, LeaseholdError } from '@leasehold/proto';
 import type { AttachedMapping } from '@leasehold/shm-core/internal';
+import { checkedChoice } from './arguments.ts';
 import type { WaitOptions } from './limits.ts';
-import { asLeaseholdError } from './memory-errors.ts';
 import type { MappingInfo } from './plain-types.ts';
 import type { ReadonlyBytes } from './readonly-bytes.ts';
 import type { Session } from './session.ts';
@@ -32,30 +32,40 @@ export class Mapping {
    */
   attach(access: 'read', options?: WaitOptions): Promise<MappingAttachment<ReadonlyBytes>>;
   attach(access: 'write', options?: WaitOptions): Promise<MappingAttachment<Uint8Array>>;
-  async attach(
-    access: 'read' | 'write',
-    options: WaitOptions = {},
-  ): Promise<MappingAttachment<ReadonlyBytes | Uint8Array>> {
+  attach(access: 'read' | 'write', options: WaitOptions = {}): Promise<MappingAttachment<ReadonlyBytes | Uint8Array>> {
     const session = this.#session;
-    const { payloadBytes } = this.info.memory;
-    if (payloadBytes > constants.MAX_LENGTH) {
-      throw new LeaseholdError(
-        'INVALID_SIZE',
-        `${this.name} has ${payloadBytes} B; one view may have ${constants.MAX_LENGTH} B`,
+    return session.opening(options, async (limits) => {
+      const wanted = checkedChoice('access', access, ['read', 'write']) === 'write' ? Access.WRITE : Access.READ;
+      const { payloadBytes } = this.info.memory;
+      if (payloadBytes > constants.MAX_LENGTH) {
+        throw new LeaseholdError(
+          'INVALID_SIZE',
+          `${this.name} has ${payloadBytes} B; one view may have ${constants.MAX_LENGTH} B`,
+        );
+      }
+      const response = await session.mappings.attachMapping(
+        { name: this.name, access: wanted },
+        session.call(limits.rest()),
       );
-    }
-    const wanted = access === 'write' ? Access.WRITE : Access.READ;
-    const { attachment } = await session.mappings.attachMapping(
-      { name: this.name, access: wanted },
-      session.call(options),
+      const attachmentId = response.attachment?.attachmentId ?? 0n;
+      let mapping: AttachedMapping | undefined;
+      try {
+        if (response.mapping?.id !== this.info.id) throw this.#replaced();
+        mapping = await session.claim(response.attachment, limits);
+        return new MappingAttachment(session, mapping, attachmentId, payloadBytes);
+      } catch (error) {
+        mapping?.release();
+        void session.detach(attachmentId);
+        throw error;
+      }
+    });
+  }
+
+  #replaced(): LeaseholdError {
+    return new LeaseholdError(
+      'MAPPING_DELETED',
+      `mapping ${this.name} was deleted, and another has its name; open it anew`,
     );
-    const attachmentId = attachment?.attachmentId ?? 0n;
-    try {
-      return new MappingAttachment(session, await session.claim(attachment), attachmentId, payloadBytes);
-    } catch (error) {
-      await session.detach(attachmentId);
-      throw asLeaseholdError(error);
-    }
   }
 
   /** Frees the name at once; whoever has it attached keeps it until it detaches. @throws LeaseholdError MAPPING_NOT_FOUND, PERMISSION_DENIED. */

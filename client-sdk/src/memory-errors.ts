@@ -13,7 +13,7 @@ export function asLeaseholdError(error: unknown): unknown {
   }
   if (error instanceof OsError) {
     const code = OUT_OF_MEMORY.has(error.code) ? 'OUT_OF_MEMORY' : 'INTERNAL';
-    return new LeaseholdError(code, `the memory could not be mapped: ${error.message}`, { cause: error });
+    return new LeaseholdError(code, `the operating system refused: ${error.message}`, { cause: error });
   }
   return error;
 }

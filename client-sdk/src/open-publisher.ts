@@ -1,11 +1,11 @@
 /** Opening a publisher: queue behind whoever publishes, be promoted, take over. The stream of the RPC is the lease. */
-import { LeaseholdError, type OpenPublisherResponse } from '@leasehold/proto';
+import { BlockBound, LeaseholdError, type OpenPublisherResponse } from '@leasehold/proto';
 import type { AttachedMapping, ViewMode } from '@leasehold/shm-core/internal';
+import { checkedChoice, VIEW_MODES } from './arguments.ts';
 import { channelInfoFrom } from './convert.ts';
-import { throwIfAborted, type WaitOptions, withLimits } from './limits.ts';
-import { asLeaseholdError } from './memory-errors.ts';
-import type { ChannelInfo } from './plain-types.ts';
-import { type LeaseStream, Publisher } from './publisher.ts';
+import { type Limits, type WaitOptions, withLimits } from './limits.ts';
+import type { LeaseStream } from './publisher.ts';
+import { Publisher } from './publisher.ts';
 import type { Session } from './session.ts';
 
 export interface OpenPublisherOptions extends WaitOptions {
@@ -17,88 +17,108 @@ export interface OpenPublisherOptions extends WaitOptions {
   readonly onQueued?: (position: number) => void;
 }
 
-/** What has been opened so far, to be undone when the opening fails. */
-interface Opening {
-  mapping: AttachedMapping | null;
-  attachmentId: bigint | null;
-  channel: ChannelInfo | null;
-  blockBound: 'timeout' | 'detach';
-  blockTimeoutMs: number;
-}
+type Event = OpenPublisherResponse['event'];
+type Opened = Extract<Event, { case: 'opened' }>['value'];
+type Promoted = Extract<Event, { case: 'promoted' }>['value'];
 
 /** @throws LeaseholdError CHANNEL_NOT_FOUND, PUBLISHER_EXISTS, PERMISSION_DENIED, PARTICIPANTS_EXHAUSTED, TIMED_OUT, ABORTED, BROKER_LOST. */
-export async function openPublisher(session: Session, name: string, options: OpenPublisherOptions): Promise<Publisher> {
-  throwIfAborted(options.signal);
-  const ended = new AbortController();
-  const stream = session.channels.openPublisher(
-    { name, failIfHeld: options.failIfHeld ?? false },
-    { ...session.call({}), signal: ended.signal },
-  );
-  const opening: Opening = {
-    mapping: null,
-    attachmentId: null,
-    channel: null,
-    blockBound: 'timeout',
-    blockTimeoutMs: 0,
-  };
-  try {
-    const promotion = promote(session, stream, opening, options);
-    return await withLimits(promotion, options, `the publisher lease of ${name}`, (late) => void late.close());
-  } catch (error) {
-    ended.abort();
-    opening.mapping?.release();
-    if (opening.attachmentId !== null) await session.detach(opening.attachmentId);
-    throw asLeaseholdError(error);
-  }
-
-  async function promote(
-    session: Session,
-    events: AsyncIterator<OpenPublisherResponse>,
-    opening: Opening,
-    options: OpenPublisherOptions,
-  ): Promise<Publisher> {
-    for (;;) {
-      const next = await events.next();
-      if (next.done === true) throw new LeaseholdError('LEASE_LOST', `the broker ended the queue for ${name}`);
-      const { event } = next.value;
-      if (event.case === 'opened') await remember(session, event.value, opening);
-      if (event.case === 'queued') options.onQueued?.(event.value.position);
-      if (event.case !== 'promoted') continue;
-      const { mapping, attachmentId, channel, blockBound, blockTimeoutMs } = opening;
-      if (mapping === null || attachmentId === null || channel === null) {
-        throw new LeaseholdError('MALFORMED_MESSAGE', 'the broker promoted before it opened');
-      }
-      const { fencingToken, holdId, previousOwnerDied } = event.value;
-      const granted = { channel, attachmentId, fencingToken, holdId, previousOwnerDied, blockBound, blockTimeoutMs };
-      return new Publisher(session, mapping, granted, watchLease(events, ended), options.views ?? 'fenced');
+export function openPublisher(session: Session, name: string, options: OpenPublisherOptions): Promise<Publisher> {
+  return session.opening(options, async (limits) => {
+    const views = checkedChoice('views', options.views ?? 'fenced', VIEW_MODES);
+    const candidacy = new Candidacy(session, name, { ...options, views });
+    try {
+      return await candidacy.run(limits);
+    } catch (error) {
+      candidacy.withdraw();
+      throw error;
     }
-  }
+  });
 }
 
-async function remember(
-  session: Session,
-  opened: Extract<OpenPublisherResponse['event'], { case: 'opened' }>['value'],
-  opening: Opening,
-): Promise<void> {
-  opening.channel = channelInfoFrom(opened.channel);
-  opening.blockBound = opened.channel?.spec?.blockBound === 2 ? 'detach' : 'timeout';
-  opening.blockTimeoutMs = opened.channel?.spec?.blockTimeoutMs ?? 0;
-  opening.attachmentId = opened.attachment?.attachmentId ?? null;
-  opening.mapping = await session.claim(opened.attachment);
+/** One attempt to become the publisher. What it has got so far is given back by `withdraw`, whatever step it is at. */
+class Candidacy {
+  readonly #session: Session;
+  readonly #name: string;
+  readonly #options: OpenPublisherOptions & { readonly views: ViewMode };
+  readonly #stream = new AbortController();
+  #opened: Opened | null = null;
+  #mapping: AttachedMapping | null = null;
+
+  constructor(session: Session, name: string, options: OpenPublisherOptions & { readonly views: ViewMode }) {
+    this.#session = session;
+    this.#name = name;
+    this.#options = options;
+  }
+
+  async run(limits: Limits): Promise<Publisher> {
+    const call = { ...this.#session.call({}), signal: this.#stream.signal };
+    const request = { name: this.#name, failIfHeld: this.#options.failIfHeld ?? false };
+    const events = this.#session.channels.openPublisher(request, call);
+    for (;;) {
+      const waiting = events.next();
+      const next = await withLimits(waiting, limits.rest(), `the publisher lease of ${this.#name}`, () => undefined);
+      if (next.done === true) throw new LeaseholdError('LEASE_LOST', `the broker ended the queue for ${this.#name}`);
+      const { event } = next.value;
+      if (event.case === 'opened') await this.#attach(event.value, limits);
+      if (event.case === 'queued') this.#options.onQueued?.(event.value.position);
+      if (event.case === 'promoted') return this.#publisher(event.value, events);
+    }
+  }
+
+  async #attach(opened: Opened, limits: Limits): Promise<void> {
+    this.#opened = opened;
+    this.#mapping = await this.#session.claim(opened.attachment, limits);
+  }
+
+  #publisher(
+    { fencingToken, holdId, previousOwnerDied }: Promoted,
+    events: AsyncIterator<OpenPublisherResponse>,
+  ): Publisher {
+    const spec = this.#opened?.channel?.spec;
+    const attachmentId = this.#opened?.attachment?.attachmentId;
+    if (this.#mapping === null || spec === undefined || attachmentId === undefined) {
+      throw new LeaseholdError('MALFORMED_MESSAGE', 'the broker promoted before it opened');
+    }
+    const granted = {
+      channel: channelInfoFrom(this.#opened?.channel),
+      attachmentId,
+      fencingToken,
+      holdId,
+      previousOwnerDied,
+      blockBound: spec.blockBound === BlockBound.DETACH ? ('detach' as const) : ('timeout' as const),
+      blockTimeoutMs: spec.blockTimeoutMs,
+    };
+    return new Publisher(this.#session, this.#mapping, granted, watchLease(events, this.#stream), this.#options.views);
+  }
+
+  withdraw(): void {
+    this.#stream.abort();
+    this.#mapping?.release();
+    const attachmentId = this.#opened?.attachment?.attachmentId;
+    if (attachmentId !== undefined) void this.#session.detach(attachmentId);
+  }
 }
 
 /** Reads the rest of the stream: it says nothing more until the lease ends. */
-function watchLease(events: AsyncIterator<OpenPublisherResponse>, ended: AbortController): LeaseStream {
+function watchLease(events: AsyncIterator<OpenPublisherResponse>, stream: AbortController): LeaseStream {
   const lost = new AbortController();
+  let closing = false;
   const read = async (): Promise<void> => {
     try {
       while ((await events.next()).done !== true);
-      lost.abort(new LeaseholdError('LEASE_LOST', 'the broker ended the lease'));
+      throw new LeaseholdError('LEASE_LOST', 'the broker ended the lease');
     } catch (error) {
       // A broker that is gone takes no lease away: the words in shared memory say whose it is.
-      if (!(error instanceof LeaseholdError && error.code === 'BROKER_LOST')) lost.abort(error);
+      const brokerGone = error instanceof LeaseholdError && error.code === 'BROKER_LOST';
+      if (!closing && !brokerGone) lost.abort(error);
     }
   };
   void read();
-  return { lost: lost.signal, end: () => ended.abort() };
+  return {
+    lost: lost.signal,
+    closing: () => {
+      closing = true;
+    },
+    end: () => stream.abort(),
+  };
 }

@@ -17,7 +17,7 @@ import {
   SubscriberPages,
   type ViewMode,
 } from '@leasehold/shm-core/internal';
-import { throwIfAborted, type WaitOptions } from './limits.ts';
+import { Limits, type WaitOptions } from './limits.ts';
 import { Loan, type LoanOwner } from './loan.ts';
 import { asLeaseholdError } from './memory-errors.ts';
 import type { ChannelInfo } from './plain-types.ts';
@@ -40,6 +40,8 @@ export interface GrantedPublisher {
 export interface LeaseStream {
   /** Aborted with a LeaseholdError when the broker ended the lease. */
   readonly lost: AbortSignal;
+  /** The end that comes now is wished for. */
+  closing(): void;
   /** Gives the lease back. */
   end(): void;
 }
@@ -68,7 +70,7 @@ export class Publisher implements AsyncDisposable {
   #claimFailure: unknown;
   #published = 0;
   #dropped = 0;
-  #finished = false;
+  #finishing = false;
   #closing: Promise<void> | null = null;
 
   /** @internal @throws CorruptMemoryError; the mapping is the caller's to release then. */
@@ -93,12 +95,15 @@ export class Publisher implements AsyncDisposable {
     this.#block = geometry.block;
     const memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
     this.#views = new SlotViews(mapping.data, geometry, views);
-    this.#pages = new SubscriberPages(mapping.lock, mapping.index, (indices) => this.#claim(indices));
+    this.#pages = new SubscriberPages(mapping.lock, { slots: geometry.slots, ownIndex: mapping.index }, (indices) =>
+      this.#claim(indices),
+    );
     this.#core = new ChannelPublisher(memory, this.#pages, mapping, monotonicNs);
     this.#owner = {
       publish: (loan, slot, payloadBytes, fields) => this.#publish(loan, slot, payloadBytes, fields),
       discard: (loan, slot) => this.#discard(loan, slot),
     };
+    this.lost.addEventListener('abort', () => this.#revoke(), { once: true });
     this.#core.takeOver(granted);
     session.adopt(this);
   }
@@ -127,8 +132,10 @@ export class Publisher implements AsyncDisposable {
   }
 
   /**
-   * A slot to fill, or null when there is none now: a drop, which is counted. Never waits.
-   * @throws LeaseholdError LEASE_LOST, MAPPING_DELETED, BROKER_LOST, INVALID_STATE (`maxLoans` are open), CLOSED.
+   * A slot to fill, or null when there is none now: a drop, which is counted. Does not wait for slots. When somebody has just joined it
+   * asks the broker for its page, which blocks this thread for a round trip, and once for a quarter of a second when the broker is stopped.
+   * @throws LeaseholdError LEASE_LOST, MAPPING_DELETED, INVALID_STATE (`maxLoans` are open, or the stream is finished), VIEW_STOLEN, CLOSED;
+   *   BROKER_LOST, TIMED_OUT, OUT_OF_MEMORY when that page cannot be had.
    */
   tryLoan(): Loan | null {
     const loan = this.#tryLoan();
@@ -147,9 +154,15 @@ export class Publisher implements AsyncDisposable {
         `${this.#loans.size} loans are open, and the channel was created with maxLoans ${this.#maxLoans}`,
       );
     }
+    if (this.#finishing) throw new LeaseholdError('INVALID_STATE', `the stream on ${this.channel.name} was finished`);
     const slot = this.#loanSlot();
     if (slot < 0) return null;
-    const loan = new Loan(this.#owner, slot, this.#views.open(slot, this.#slotBytes));
+    const bytes = this.#views.open(slot, this.#slotBytes);
+    if (bytes === null) {
+      this.#core.abandon();
+      throw stolenView();
+    }
+    const loan = new Loan(this.#owner, slot, bytes);
     this.#loans.add(loan);
     return loan;
   }
@@ -158,13 +171,14 @@ export class Publisher implements AsyncDisposable {
   #loanSlot(): number {
     const slot = this.#core.loan();
     if (slot === LoanRefusal.lost) throw this.#leaseLost();
-    if (slot === LoanRefusal.pageMissing) {
-      const cause = this.#session.lost.reason ?? this.#claimFailure;
-      throw new LeaseholdError('BROKER_LOST', 'a subscriber joined, and its page cannot be had from the broker', {
-        cause,
-      });
-    }
+    if (slot === LoanRefusal.pageMissing) throw this.#pageMissing();
     return slot;
+  }
+
+  #pageMissing(): LeaseholdError {
+    const cause = this.#session.lost.reason ?? this.#claimFailure;
+    const code = cause instanceof LeaseholdError ? cause.code : 'INTERNAL';
+    return new LeaseholdError(code, 'a subscriber joined, and its page cannot be had from the broker', { cause });
   }
 
   /**
@@ -172,34 +186,41 @@ export class Publisher implements AsyncDisposable {
    * @throws LeaseholdError TIMED_OUT, NO_FREE_SLOT, ABORTED; as `tryLoan`.
    */
   async loan(options: WaitOptions = {}): Promise<Loan> {
-    throwIfAborted(options.signal);
-    const loan = this.#tryLoan();
-    if (loan !== null) return loan;
-    return this.#whenFree(() => this.#tryLoan(), options);
+    const limits = new Limits(options);
+    return this.#tryLoan() ?? this.#whenFree(() => this.#tryLoan(), limits);
   }
 
   /** Waits until `attempt` gives something, as the channel's overflow says. */
-  #whenFree<T>(attempt: () => T | null, options: WaitOptions): Promise<T> {
-    const canDetach = this.#granted.blockBound === 'detach' && options.timeoutMs === undefined;
-    return waitForSlot(attempt, options, {
+  #whenFree<T>(attempt: () => T | null, limits: Limits): Promise<T> {
+    const canDetach = this.#granted.blockBound === 'detach' && limits.timeoutMs === undefined;
+    return waitForSlot(attempt, limits, {
       doorbell: this.#session.doorbell,
       block: this.#block,
       blockTimeoutMs: this.#granted.blockTimeoutMs,
       arm: () => this.#core.arm(),
-      disarm: () => (this.#closing === null ? this.#core.disarm() : undefined),
-      makeRoom: () => (canDetach ? this.#detachSlowest() : Promise.resolve(false)),
+      isArmed: () => this.#core.armed,
+      makeRoom: () => (canDetach ? this.#detachSlowest(limits) : Promise.resolve(false)),
       refusal: (boundMs) => this.#noSlot(boundMs),
     });
   }
 
   /** Detaches whoever holds the channel up most. False when nobody does. */
-  async #detachSlowest(): Promise<boolean> {
+  async #detachSlowest(limits: Limits): Promise<boolean> {
+    this.#checkOpen();
     const slowest = this.#core.slowest()[0];
     if (slowest === undefined || slowest.lag <= 0) return false;
-    await this.#session.channels.detachSlowSubscriber(
-      { mappingId: this.#mapping.id, participantIndex: slowest.index, participantGeneration: slowest.generation },
-      this.#session.call({}),
-    );
+    const subscriber = {
+      mappingId: this.#mapping.id,
+      participantIndex: slowest.index,
+      participantGeneration: slowest.generation,
+    };
+    try {
+      const call = this.#session.call({ signal: limits.signal, timeoutMs: this.#granted.blockTimeoutMs });
+      await this.#session.channels.detachSlowSubscriber(subscriber, call);
+    } catch (error) {
+      // It has left by itself: there is room.
+      if (!(error instanceof LeaseholdError && error.code === 'ATTACHMENT_NOT_FOUND')) throw error;
+    }
     return true;
   }
 
@@ -220,10 +241,21 @@ export class Publisher implements AsyncDisposable {
 
   #publish(loan: Loan, slot: number, payloadBytes: number, fields: FrameFields): bigint {
     this.#closeView(loan, slot);
-    const sequence = this.#core.publish(slot, payloadBytes, fields);
-    if (sequence === null) throw this.#leaseLost();
+    const sequence = this.#inMemory(() => this.#core.publish(slot, payloadBytes, fields));
     this.#published += 1;
     return BigInt(sequence);
+  }
+
+  /** What a publication gives: its sequence. @throws LeaseholdError LEASE_LOST, MAPPING_DELETED, CORRUPT_MEMORY. */
+  #inMemory(publication: () => number | null): number {
+    let sequence: number | null;
+    try {
+      sequence = publication();
+    } catch (error) {
+      throw asLeaseholdError(error);
+    }
+    if (sequence === null) throw this.#leaseLost();
+    return sequence;
   }
 
   #discard(loan: Loan, slot: number): void {
@@ -236,10 +268,13 @@ export class Publisher implements AsyncDisposable {
     this.#loans.delete(loan);
     if (this.#views.close(slot)) return;
     this.#core.abandon();
-    throw new LeaseholdError(
-      'VIEW_STOLEN',
-      'the bytes of a loan were detached or transferred by somebody else; its slot is given up',
-    );
+    throw stolenView();
+  }
+
+  /** The lease is somebody else's: what was lent under it is taken back. */
+  #revoke(): void {
+    if (this.#closing !== null) return;
+    for (const loan of [...this.#loans]) loan.revoke(this.#leaseLost());
   }
 
   #leaseLost(): LeaseholdError {
@@ -255,23 +290,37 @@ export class Publisher implements AsyncDisposable {
     );
   }
 
-  /** Publishes the end of the stream: subscribers drain what is before it, and end. Nothing can be loaned afterwards. */
+  /**
+   * Publishes the end of the stream: subscribers drain what is before it, and end. Nothing can be loaned afterwards.
+   * @throws LeaseholdError INVALID_STATE: a loan is open, or it was finished before; as `loan`, and may be tried again then.
+   */
   async finish(options: WaitOptions = {}): Promise<void> {
+    const limits = new Limits(options);
     this.#checkOpen();
-    throwIfAborted(options.signal);
-    const attempt = (): number | null => {
+    if (this.#finishing || this.#loans.size > 0) {
+      const why = this.#finishing
+        ? 'was finished'
+        : `has ${this.#loans.size} open loans; publish or discard them first`;
+      throw new LeaseholdError('INVALID_STATE', `the stream on ${this.channel.name} ${why}`);
+    }
+    this.#finishing = true;
+    const attempt = (): true | null => {
       this.#checkOpen();
       const slot = this.#loanSlot();
-      return slot < 0 ? null : slot;
+      if (slot < 0) return null;
+      this.#inMemory(() => this.#core.publishEnd(slot));
+      return true;
     };
-    const slot = attempt() ?? (await this.#whenFree(attempt, options));
-    if (this.#core.publishEnd(slot) === null) throw this.#leaseLost();
-    this.#finished = true;
+    try {
+      if (attempt() === null) await this.#whenFree(attempt, limits);
+    } catch (error) {
+      this.#finishing = false;
+      throw error;
+    }
   }
 
   #checkOpen(): void {
     if (this.#closing !== null) throw new LeaseholdError('CLOSED', `the publisher of ${this.channel.name} was closed`);
-    if (this.#finished) throw new LeaseholdError('INVALID_STATE', `the stream on ${this.channel.name} was finished`);
   }
 
   /** Discards open loans and gives the lease back. Idempotent. Without `finish` before it, subscribers wait for the next publisher. */
@@ -292,6 +341,7 @@ export class Publisher implements AsyncDisposable {
         stolen = error;
       }
     }
+    this.#stream.closing();
     this.#session.doorbell.wakeAll();
     this.#pages.release();
     this.#mapping.release();
@@ -301,3 +351,9 @@ export class Publisher implements AsyncDisposable {
     if (stolen !== undefined) throw stolen;
   }
 }
+
+const stolenView = (): LeaseholdError =>
+  new LeaseholdError(
+    'VIEW_STOLEN',
+    'the bytes of a loan were detached or transferred by somebody else; its slot is given up',
+  );

@@ -11,33 +11,34 @@ import {
   AttachedMapping,
   type ClaimedPage,
   mapPage,
-  type OwnedFd,
   openRinger,
-  type ReceivedSegment,
   type Ringer,
   type SegmentOs,
 } from '@leasehold/shm-core/internal';
-import { type Answer, AttachConnection, closeAnswer } from './attach-connection.ts';
-import { pageKindFrom } from './convert.ts';
+import { AttachConnection, closeAnswer } from './attach-connection.ts';
 import { Doorbell } from './doorbell.ts';
 import type { BrokerSockets } from './find-broker.ts';
-import { rpcLimits, type WaitOptions } from './limits.ts';
+import { receivedSegments } from './grants.ts';
+import { Limits, rpcLimits, type WaitOptions, withLimits } from './limits.ts';
+import { asLeaseholdError } from './memory-errors.ts';
 import { processSegmentOs } from './process-segment-os.ts';
 
 /** How long a publisher waits, blocking, for the page of somebody who joined, ms. */
-const CLAIM_TIMEOUT_MS = 1_000;
+const CLAIM_TIMEOUT_MS = 250;
 /** Pages per ClaimPages. */
 const CLAIM_PAGES_MAX = 64;
 
-const ROLES: Readonly<Record<number, ReceivedSegment['role']>> = {
-  [proto.Role.DATA]: 'data',
-  [proto.Role.LOCK]: 'lock',
-  [proto.Role.PAGE]: 'page',
-};
+/** Something that maps memory, closed before its session is. */
+export interface SessionChild {
+  close(): Promise<void>;
+}
 
-export interface SessionLimits {
-  readonly signal?: AbortSignal | undefined;
-  readonly timeoutMs: number;
+/** What a session is made of. */
+interface Connected {
+  readonly connection: AttachConnection;
+  readonly welcome: proto.Welcome;
+  readonly ringer: Ringer;
+  readonly doorbell: Doorbell;
 }
 
 export class Session {
@@ -55,25 +56,23 @@ export class Session {
   readonly #client: grpc.Client;
   readonly #metadata: grpc.Metadata;
   readonly #lost: AbortController;
-  readonly #open = new Set<{ close(): Promise<void> }>();
+  readonly #ending = new AbortController();
+  readonly #open = new Set<SessionChild>();
+  readonly #opening = new Set<Promise<unknown>>();
+  #lostAtMs = Number.POSITIVE_INFINITY;
   #closing: Promise<void> | null = null;
 
-  private constructor(
-    sockets: BrokerSockets,
-    connection: AttachConnection,
-    welcome: proto.Welcome,
-    bell: OwnedFd,
-    lost: AbortController,
-  ) {
+  private constructor(sockets: BrokerSockets, connected: Connected, lost: AbortController) {
+    const { welcome } = connected;
     this.sockets = sockets;
     this.id = welcome.sessionId;
     this.epoch = welcome.epoch;
     this.brokerVersion = welcome.brokerVersion;
-    this.#connection = connection;
+    this.#connection = connected.connection;
     this.#lost = lost;
     this.#os = processSegmentOs();
-    this.#ringer = openRinger();
-    this.doorbell = new Doorbell(bell);
+    this.#ringer = connected.ringer;
+    this.doorbell = connected.doorbell;
     this.#metadata = new grpc.Metadata();
     this.#metadata.set('authorization', `Bearer ${Buffer.from(welcome.token).toString('base64url')}`);
     this.#client = new grpc.Client(`unix:${sockets.controlSocket}`, grpc.credentials.createInsecure(), {
@@ -83,34 +82,53 @@ export class Session {
     this.mappings = createServiceClient(proto.MappingService, this.#client);
     this.channels = createServiceClient(proto.ChannelService, this.#client);
     this.admin = createServiceClient(proto.AdminService, this.#client);
-    lost.signal.addEventListener('abort', () => this.doorbell.wakeAll(), { once: true });
+    const onLost = (): void => {
+      this.#lostAtMs = performance.now();
+      this.doorbell.wakeAll();
+    };
+    lost.signal.addEventListener('abort', onLost, { once: true });
   }
 
   /** @throws LeaseholdError BROKER_UNREACHABLE, PERMISSION_DENIED, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, DRAINING, TIMED_OUT, ABORTED. */
-  static async open(sockets: BrokerSockets, name: string, limits: SessionLimits): Promise<Session> {
+  static async open(sockets: BrokerSockets, name: string, limits: Limits): Promise<Session> {
     const lost = new AbortController();
     const { connection, welcome } = await AttachConnection.open(sockets.attachSocket, name, limits, (error) =>
       lost.abort(error),
     );
     const [bell, ...others] = welcome.fds;
-    if (welcome.message.case !== 'welcome' || bell === undefined || others.length > 0) {
+    try {
+      if (welcome.message.case !== 'welcome' || bell === undefined || others.length > 0) {
+        throw new LeaseholdError('MALFORMED_MESSAGE', 'the broker did not answer Hello with Welcome and a doorbell');
+      }
+      const connected = {
+        connection,
+        welcome: welcome.message.value,
+        doorbell: new Doorbell(bell),
+        ringer: openRinger(),
+      };
+      return new Session(sockets, connected, lost);
+    } catch (error) {
       closeAnswer(welcome);
       connection.close();
-      throw new LeaseholdError('MALFORMED_MESSAGE', 'the broker did not answer Hello with Welcome and a doorbell');
+      throw asLeaseholdError(error);
     }
-    return new Session(sockets, connection, welcome.message.value, bell, lost);
   }
 
   /** Aborted with BROKER_LOST when the session ends other than by `close`. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
-  get closed(): boolean {
-    return this.#closing !== null;
+  /** How long it has been lost, ms; negative while it is not. */
+  get lostForMs(): number {
+    return performance.now() - this.#lostAtMs;
+  }
+  /** Why the session has ended, as far as has arrived here; null while it lives. */
+  endedBecause(): LeaseholdError | null {
+    return this.#connection.endedBecause();
   }
   /** @throws LeaseholdError CLOSED. */
   checkOpen(): void {
-    if (this.closed) throw new LeaseholdError('CLOSED', 'the broker connection was closed');
+    if (this.#closing !== null) throw closed();
   }
 
   /** Options of an RPC in this session. */
@@ -120,35 +138,68 @@ export class Session {
     return { metadata: this.#metadata, ...rpcLimits(limits) };
   }
 
-  /** What `ticket` promised, mapped. @throws LeaseholdError TICKET_INVALID, BROKER_LOST; CorruptMemoryError, OsError. */
-  async claim(attachment: proto.Attachment | undefined): Promise<AttachedMapping> {
-    if (attachment === undefined)
-      throw new LeaseholdError('MALFORMED_MESSAGE', 'the broker answered without an attachment');
-    const answer = await this.#connection.request({
-      case: 'claim',
-      value: { $typeName: 'leasehold.v1.Claim', ticket: attachment.ticket },
-    });
-    return new AttachedMapping(this.#os, attachment.mappingId, receivedSegments(answer));
+  /**
+   * Runs `work`, which opens something that it adopts. `close` aborts it, waits for its end, and closes what it brought.
+   * @throws LeaseholdError CLOSED; INVALID_ARGUMENT, ABORTED, TIMED_OUT for the bounds; what `work` throws, in our own class.
+   */
+  async opening<T>(options: WaitOptions, work: (limits: Limits) => Promise<T>): Promise<T> {
+    this.checkOpen();
+    const { signal } = this.#ending;
+    const either = options.signal === undefined ? signal : AbortSignal.any([options.signal, signal]);
+    const promise = work(new Limits({ ...options, signal: either }));
+    this.#opening.add(promise);
+    try {
+      const opened = await promise;
+      this.checkOpen();
+      return opened;
+    } catch (error) {
+      this.checkOpen();
+      throw asLeaseholdError(error);
+    } finally {
+      this.#opening.delete(promise);
+    }
   }
 
-  /** Pages of participants, mapped; blocks for at most a second. Fewer than asked when the broker does not have them. */
+  /** What `ticket` promised, mapped. @throws LeaseholdError TICKET_INVALID, BROKER_LOST, TIMED_OUT, ABORTED; CorruptMemoryError, OsError. */
+  async claim(attachment: proto.Attachment | undefined, limits: Limits): Promise<AttachedMapping> {
+    if (attachment === undefined) {
+      throw new LeaseholdError('MALFORMED_MESSAGE', 'the broker answered without an attachment');
+    }
+    const { ticket, mappingId } = attachment;
+    const asked = this.#connection.request({ case: 'claim', value: { $typeName: 'leasehold.v1.Claim', ticket } });
+    const answer = await withLimits(asked, limits.rest(), 'the broker to hand over memory', closeAnswer);
+    return new AttachedMapping(this.#os, mappingId, receivedSegments(answer));
+  }
+
+  /** Pages of participants, mapped; blocks for a quarter of a second at most. All or none; fewer than asked when some have left. */
   claimPages(mappingId: bigint, indices: readonly number[]): ClaimedPage[] {
     const claimed: ClaimedPage[] = [];
-    for (let first = 0; first < indices.length; first += CLAIM_PAGES_MAX) {
-      const participantIndices = indices.slice(first, first + CLAIM_PAGES_MAX);
-      const answer = this.#connection.requestSync(
-        { case: 'claimPages', value: { $typeName: 'leasehold.v1.ClaimPages', mappingId, participantIndices } },
-        CLAIM_TIMEOUT_MS,
-      );
-      for (const received of receivedSegments(answer)) claimed.push(this.#mapClaimed(mappingId, received));
+    try {
+      for (let first = 0; first < indices.length; first += CLAIM_PAGES_MAX) {
+        this.#claimSomePages(mappingId, indices.slice(first, first + CLAIM_PAGES_MAX), claimed);
+      }
+      return claimed;
+    } catch (error) {
+      for (const page of claimed) page.release();
+      throw error;
     }
-    return claimed;
   }
 
-  #mapClaimed(mappingId: bigint, received: ReceivedSegment): ClaimedPage {
-    const mapped = mapPage(this.#os, mappingId, received);
-    const ring = this.ringFor(mapped.page.bell(), mappingId, mapped.index);
-    return { ...mapped, ring, release: mapped.release };
+  #claimSomePages(mappingId: bigint, participantIndices: number[], claimed: ClaimedPage[]): void {
+    const answer = this.#connection.requestSync(
+      { case: 'claimPages', value: { $typeName: 'leasehold.v1.ClaimPages', mappingId, participantIndices } },
+      CLAIM_TIMEOUT_MS,
+    );
+    try {
+      for (const received of receivedSegments(answer)) {
+        if (!participantIndices.includes(received.participantIndex)) continue;
+        const mapped = mapPage(this.#os, received);
+        const { index, page } = mapped;
+        claimed.push({ ...mapped, ring: this.ringFor(page.bell(), mappingId, index) });
+      }
+    } finally {
+      closeAnswer(answer);
+    }
   }
 
   /** A function that rings the doorbell of that name, raw. */
@@ -175,11 +226,11 @@ export class Session {
       });
   }
 
-  /** Registers something to be closed before the session is. */
-  adopt(child: { close(): Promise<void> }): void {
+  /** Registers what `opening` opens. */
+  adopt(child: SessionChild): void {
     this.#open.add(child);
   }
-  release(child: { close(): Promise<void> }): void {
+  release(child: SessionChild): void {
     this.#open.delete(child);
   }
 
@@ -189,17 +240,27 @@ export class Session {
     return this.#closing;
   }
 
+  /** IMPORTANT: goodbye comes when nothing is mapped any more and nothing can come: it tells the broker that all may be used again. */
   async #close(): Promise<void> {
-    const outcomes = await Promise.allSettled([...this.#open].map((child) => child.close()));
+    this.#ending.abort(closed());
+    let failure: unknown;
+    while (this.#open.size + this.#opening.size > 0) {
+      await Promise.allSettled(this.#opening);
+      const children = [...this.#open];
+      this.#open.clear();
+      const outcomes = await Promise.allSettled(children.map((child) => child.close()));
+      failure ??= outcomes.find((outcome) => outcome.status === 'rejected')?.reason;
+    }
     this.#connection.notify({ case: 'goodbye', value: { $typeName: 'leasehold.v1.Goodbye' } });
     this.#client.close();
     this.#connection.close();
     this.doorbell.close();
     this.#ringer.close();
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    if (failure !== undefined) throw failure;
   }
 }
+
+const closed = (): LeaseholdError => new LeaseholdError('CLOSED', 'the broker connection was closed');
 
 /** Mapping id and participant: what a ring says, for those who trace it. Nobody acts on it. */
 export function ringPayload(mappingId: bigint, index: number): Uint8Array {
@@ -208,35 +269,4 @@ export function ringPayload(mappingId: bigint, index: number): Uint8Array {
   view.setBigUint64(0, mappingId, true);
   view.setUint32(8, index, true);
   return payload;
-}
-
-/** The descriptors of a Grant with what it says of each. @throws LeaseholdError MALFORMED_MESSAGE; the descriptors are closed then. */
-function receivedSegments(answer: Answer): ReceivedSegment[] {
-  const { message, fds } = answer;
-  try {
-    if (message.case !== 'grant' || message.value.roles.length !== fds.length) {
-      throw new LeaseholdError(
-        'MALFORMED_MESSAGE',
-        'the broker did not answer a claim with a Grant of as many descriptors as roles',
-      );
-    }
-    return message.value.roles.map((granted, i) => {
-      const role = ROLES[granted.role];
-      const fd = fds[i];
-      if (role === undefined || fd === undefined)
-        throw new LeaseholdError('MALFORMED_MESSAGE', `unknown role ${granted.role} in a Grant`);
-      return {
-        role,
-        fd,
-        access: granted.access === proto.Access.WRITE ? 'write' : 'read',
-        bytes: Number(granted.bytes),
-        pageKind: pageKindFrom(granted.pageKind),
-        participantIndex: granted.participantIndex,
-        participantGeneration: granted.participantGeneration,
-      };
-    });
-  } catch (error) {
-    closeAnswer(answer);
-    throw error;
-  }
 }

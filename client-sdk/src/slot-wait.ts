@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseholdError } from '@leasehold/proto';
 import { type Doorbell, LOOK_AGAIN_MS } from './doorbell.ts';
-import { aborted, type WaitOptions } from './limits.ts';
+import { aborted, type Limits } from './limits.ts';
 
 /** How long a wait on an `overwrite` channel lasts unless the caller says otherwise, ms. */
 const OVERWRITE_TIMEOUT_MS = 5_000;
@@ -18,7 +18,8 @@ export interface SlotWaitPorts {
   readonly blockTimeoutMs: number;
   /** Asks subscribers to ring. */
   arm(): void;
-  disarm(): void;
+  /** Whether all who are known now have been asked. */
+  isArmed(): boolean;
   /** At the bound: whether something was done that makes another round worth while. */
   makeRoom(): Promise<boolean>;
   /** Why there is no slot after `boundMs`. */
@@ -26,22 +27,26 @@ export interface SlotWaitPorts {
 }
 
 /** What `attempt` gives as soon as it gives something; it has been tried before. @throws what it throws; ABORTED; the refusal. */
-export async function waitForSlot<T>(attempt: () => T | null, options: WaitOptions, ports: SlotWaitPorts): Promise<T> {
-  const { signal } = options;
-  const boundMs = options.timeoutMs ?? (ports.block ? ports.blockTimeoutMs : OVERWRITE_TIMEOUT_MS);
+export async function waitForSlot<T>(attempt: () => T | null, limits: Limits, ports: SlotWaitPorts): Promise<T> {
+  const boundMs = limits.timeoutMs ?? (ports.block ? ports.blockTimeoutMs : OVERWRITE_TIMEOUT_MS);
   let deadline = performance.now() + boundMs;
   for (;;) {
     const leftMs = Math.min(LOOK_AGAIN_MS, deadline - performance.now());
-    const got = ports.block ? await sleepUntilRung(attempt, leftMs, signal, ports) : await lookAgain(attempt, signal);
+    const got = ports.block
+      ? await sleepUntilRung(attempt, leftMs, limits.signal, ports)
+      : await lookAgain(attempt, limits.signal);
     if (got !== null) return got;
-    if (signal?.aborted === true) throw aborted(signal);
+    if (limits.signal?.aborted === true) throw aborted(limits.signal);
     if (performance.now() < deadline) continue;
     if (!(await ports.makeRoom())) throw ports.refusal(boundMs);
     deadline = performance.now() + boundMs;
   }
 }
 
-/** IMPORTANT: arm, then look, then sleep. A subscriber that lets go after the look finds the publisher armed, and rings. */
+/**
+ * IMPORTANT: arm, then look, then sleep. A subscriber that lets go after the look finds the publisher armed, and rings. Whoever joined
+ * during the look has not been asked yet: it does not sleep then.
+ */
 async function sleepUntilRung<T>(
   attempt: () => T | null,
   boundMs: number,
@@ -53,10 +58,9 @@ async function sleepUntilRung<T>(
     ports.arm();
     const got = attempt();
     if (got !== null) return got;
-    await waiter.wait(boundMs, signal);
+    if (ports.isArmed()) await waiter.wait(boundMs, signal);
   } finally {
     waiter.cancel();
-    ports.disarm();
   }
   return attempt();
 }

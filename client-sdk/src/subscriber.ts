@@ -15,7 +15,7 @@ import {
 } from '@leasehold/shm-core/internal';
 import { LOOK_AGAIN_MS } from './doorbell.ts';
 import { Frame, type FrameOwner } from './frame.ts';
-import { aborted, throwIfAborted, timedOut, type WaitOptions } from './limits.ts';
+import { Limits, type WaitOptions } from './limits.ts';
 import type { ChannelInfo, FrameFormat } from './plain-types.ts';
 import { ringPayload, type Session } from './session.ts';
 import { lookAround, type WaitStrategy } from './waiting.ts';
@@ -56,6 +56,8 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
   readonly #counted: boolean;
   readonly #owner: FrameOwner;
   readonly #held = new Set<Frame>();
+  /** Somebody waits for a frame to be let go. */
+  #starved = false;
   #closing: Promise<void> | null = null;
   #closed = false;
 
@@ -121,7 +123,7 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
         `${this.#core.pinned} frames are held; release one, or subscribe with a larger maxPins`,
       );
     }
-    if (this.#counted && !this.#mapping.lock.isCounted(this.#mapping.index)) this.#throwDetached();
+    if (this.#counted && !this.#mapping.lock.isCounted(this.#mapping.index)) throw this.#detached();
     const slot = this.#core.take();
     if (slot >= 0) return this.#frame(slot);
     if (slot === TakeOutcome.nothing) this.#checkAttached();
@@ -130,6 +132,10 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
 
   #frame(slot: number): Frame {
     const bytes = this.#views.open(slot, descriptorPayloadBytes(this.#memory, slot));
+    if (bytes === null) {
+      this.#core.release(slot);
+      throw new LeaseholdError('VIEW_STOLEN', 'the bytes of a slot were detached or transferred by somebody else');
+    }
     const frame = new Frame(this.#owner, slot, this.#core.cursor, bytes);
     this.#held.add(frame);
     return frame;
@@ -144,42 +150,49 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
     }
     this.#held.delete(frame);
     this.#core.release(slot);
+    if (this.#starved) this.#session.doorbell.wakeAll();
   }
 
   /**
-   * The next frame; null when the stream has ended.
+   * The next frame; null when the stream has ended. While `maxPins` frames are held of which some were released and wait only for
+   * their `holdUntil`, it waits for those.
    * @throws LeaseholdError TIMED_OUT, ABORTED; BROKER_LOST when the broker is gone and no frame came for a second; as `tryTake`.
    */
   async take(options: WaitOptions = {}): Promise<Frame | null> {
-    const { signal, timeoutMs } = options;
-    throwIfAborted(signal);
-    const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
-    const look = (): Frame | 'ended' | null => this.tryTake() ?? (this.#core.ended ? 'ended' : null);
-    const over = (): boolean => signal?.aborted === true || performance.now() >= deadline;
+    const limits = new Limits(options);
+    const startedAtMs = performance.now();
+    const look = (): Frame | 'ended' | null => this.#look();
+    const givenUp = (): boolean => Math.min(this.#session.lostForMs, performance.now() - startedAtMs) >= LOOK_AGAIN_MS;
     for (;;) {
-      const found = (await lookAround(this.#wait, look, over)) ?? (await this.#park(look, deadline, signal));
+      const found =
+        (await lookAround(this.#wait, look, () => limits.over || givenUp())) ?? (await this.#park(look, limits));
       if (found !== null) return found === 'ended' ? null : found;
-      if (signal?.aborted === true) throw aborted(signal);
-      if (performance.now() >= deadline) throw timedOut(timeoutMs ?? 0, `a frame of ${this.channel.name}`);
+      limits.throwIfOver(`a frame of ${this.channel.name}`);
+      if (givenUp()) throw this.#session.lost.reason;
     }
   }
 
+  /** As `tryTake`, but waits for frames that are about to be let go. */
+  #look(): Frame | 'ended' | null {
+    this.#starved = this.#core.pinned >= this.#maxPins && [...this.#held].some((frame) => frame.leaving);
+    if (this.#starved) return null;
+    return this.tryTake() ?? (this.#core.ended ? 'ended' : null);
+  }
+
   /** Sleeps until rung, at most a second; null when there is still nothing. */
-  async #park<T>(look: () => T | null, deadline: number, signal: AbortSignal | undefined): Promise<T | null> {
-    const lostBefore = this.#session.lost.aborted;
+  async #park<T>(look: () => T | null, limits: Limits): Promise<T | null> {
+    this.#checkOpen();
     const waiter = this.#session.doorbell.register();
     this.#core.arm();
-    const found = lookOrCancel(look, () => {
+    try {
+      const found = look();
+      if (found !== null) return found;
+      await waiter.wait(Math.min(LOOK_AGAIN_MS, limits.leftMs), limits.signal);
+      return null;
+    } finally {
       waiter.cancel();
-      this.#core.disarm();
-    });
-    if (found !== null) return found;
-    const woken = await waiter.wait(Math.min(LOOK_AGAIN_MS, deadline - performance.now()), signal);
-    this.#checkOpen();
-    this.#core.disarm();
-    if (woken === 'bound' && lostBefore && performance.now() < deadline)
-      return look() ?? throwReason(this.#session.lost);
-    return null;
+      if (!this.#closed) this.#core.disarm();
+    }
   }
 
   #checkOpen(): void {
@@ -192,9 +205,12 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
     if (lock.deleted) throw new LeaseholdError('MAPPING_DELETED', `channel ${this.channel.name} was deleted`);
   }
 
-  #throwDetached(): never {
+  /** Why the broker no longer counts this subscriber. The end of the session can be seen here before it is heard. */
+  #detached(): LeaseholdError {
+    const ended = this.#session.endedBecause();
+    if (ended !== null) return ended;
     this.#checkAttached();
-    throw new LeaseholdError(
+    return new LeaseholdError(
       'SLOW_SUBSCRIBER',
       `the publisher of ${this.channel.name} no longer waits for this subscriber: it was too slow`,
     );
@@ -231,20 +247,4 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
     const stolen = outcomes.find((outcome) => outcome.status === 'rejected');
     if (stolen !== undefined) throw stolen.reason;
   }
-}
-
-/** What `look` finds; `cancel` is called when it finds something or throws. */
-function lookOrCancel<T>(look: () => T | null, cancel: () => void): T | null {
-  try {
-    const found = look();
-    if (found !== null) cancel();
-    return found;
-  } catch (error) {
-    cancel();
-    throw error;
-  }
-}
-
-function throwReason(signal: AbortSignal): never {
-  throw signal.reason;
 }
