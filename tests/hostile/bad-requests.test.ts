@@ -60,7 +60,7 @@ describe('a number out of range', () => {
 
   it('is INVALID_ARGUMENT in a subscription too', async () => {
     const { broker } = await channelOf();
-    for (const options of [{ maxPins: 0 }, { maxPins: -1 }, { maxPins: 1.5 }, { history: -1 }, { maxPins: 2 ** 31 }]) {
+    for (const options of [{ maxPins: 0 }, { maxPins: -1 }, { maxPins: 1.5 }, { history: -1 }, { maxPins: 2 ** 32 }]) {
       const error = await failureOf(() => broker.subscribe('c', options), JSON.stringify(options));
       expect(error.code, JSON.stringify(options)).toBe('INVALID_ARGUMENT');
     }
