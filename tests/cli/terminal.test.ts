@@ -6,17 +6,17 @@ import { command, LEASEHOLD, leasehold } from '../support/processes.ts';
 import { sharedBroker } from '../support/shared-broker.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { STREAM_HEADER, stream } from '../video/y4m-stream.ts';
-import { outcomeOf, run, said } from './run.ts';
+import { outcomeOf, said } from './run.ts';
 
 const { env } = sharedBroker();
 const GUARANTEES = ['--overflow', 'block', '--await-subscribers', '1'];
 
 /** The command with a terminal as its stdin, stdout and stderr; what it shows there is the outcome's `out`. */
-function onTerminal(args: readonly string[]) {
+function onTerminal(args: readonly string[], more: NodeJS.ProcessEnv = {}) {
   const words = [process.execPath, LEASEHOLD, ...args].map((word) => `'${word}'`).join(' ');
-  return command('script', ['--quiet', '--return', '--command', words, '/dev/null'], {
-    env: { ...env, TERM: 'xterm' },
-  });
+  const { NO_COLOR: _, FORCE_COLOR: __, ...neutral } = env;
+  const options = ['--quiet', '--return', '--command', words, '/dev/null'];
+  return command('script', options, { env: { ...neutral, TERM: 'xterm', ...more } });
 }
 
 /** What stands in the last line that was written over and over. */
@@ -50,7 +50,7 @@ describe('on a terminal', () => {
   it('tables have colours, unless NO_COLOR says otherwise', async () => {
     const bold = '\u001b[1mNAME';
     expect((await outcomeOf(onTerminal(['ls']))).out).toContain(bold);
-    expect((await run({ ...env, NO_COLOR: '' }, ['ls'])).out).not.toContain('\u001b');
+    expect((await outcomeOf(onTerminal(['ls'], { NO_COLOR: '1' }))).out).not.toContain('\u001b');
   });
 });
 
