@@ -10,6 +10,8 @@ export interface WaitOptions {
 
 /** The longest delay that a timer takes, ms: 24 days. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+/** Beyond this a deadline on the wire overflows in its receiver (grpc-js counts it in 32 bits), and means nothing to anybody, ms. */
+const RPC_DEADLINE_MS_MAX = 2 ** 30;
 
 /** Bounds that have been checked, as an instant: what is left of them shrinks while a wait has several steps. */
 export class Limits {
@@ -74,7 +76,7 @@ export function rpcLimits(options: WaitOptions): { signal?: AbortSignal; deadlin
   const { signal, timeoutMs } = new Limits(options);
   return {
     ...(signal === undefined ? {} : { signal }),
-    ...(timeoutMs === undefined ? {} : { deadlineMs: timeoutMs }),
+    ...(timeoutMs === undefined || timeoutMs > RPC_DEADLINE_MS_MAX ? {} : { deadlineMs: timeoutMs }),
   };
 }
 

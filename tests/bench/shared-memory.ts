@@ -79,8 +79,8 @@ class ChannelSender implements Sender {
 
   async #attachHeld(): Promise<Int32Array> {
     const mapping = await this.#bench.broker.mapping(heldName(this.#variant));
-    const { bytes } = await mapping.attach('read');
-    return new Int32Array(bytes.buffer, bytes.byteOffset, 1);
+    const { buffer, byteOffset } = (await mapping.attach('read')).bytes as unknown as Uint8Array;
+    return new Int32Array(buffer, byteOffset, 1);
   }
 }
 

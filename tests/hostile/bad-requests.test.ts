@@ -72,8 +72,13 @@ describe('what does not exist', () => {
     const broker = await client();
     const mapping = await failureOf(() => broker.mapping('nowhere'));
     expect(mapping).toMatchObject({ code: 'MAPPING_NOT_FOUND', message: expect.stringContaining('"nowhere"') });
-    for (const look of [broker.channel, broker.subscribe, broker.deleteChannel]) {
-      const error = await failureOf(() => look.call(broker, 'nowhere'), look.name);
+    const looks = {
+      channel: () => broker.channel('nowhere'),
+      subscribe: () => broker.subscribe('nowhere'),
+      deleteChannel: () => broker.deleteChannel('nowhere'),
+    };
+    for (const [what, look] of Object.entries(looks)) {
+      const error = await failureOf(look, what);
       expect(error).toMatchObject({ code: 'CHANNEL_NOT_FOUND', message: expect.stringContaining('"nowhere"') });
     }
     expect((await failureOf(() => broker.deleteMapping('nowhere'))).code).toBe('MAPPING_NOT_FOUND');
@@ -93,8 +98,14 @@ describe('what does not exist', () => {
   it('is NOT_A_CHANNEL when it is a plain mapping', async () => {
     const broker = await client();
     await broker.createMapping('m', { sizeBytes: 100 });
-    for (const look of [broker.channel, broker.subscribe, broker.deleteChannel, broker.waitForChannel]) {
-      expect((await failureOf(() => look.call(broker, 'm'), look.name)).code, look.name).toBe('NOT_A_CHANNEL');
+    const looks = {
+      channel: () => broker.channel('m'),
+      subscribe: () => broker.subscribe('m'),
+      deleteChannel: () => broker.deleteChannel('m'),
+      waitForChannel: () => broker.waitForChannel('m'),
+    };
+    for (const [what, look] of Object.entries(looks)) {
+      expect((await failureOf(look, what)).code, what).toBe('NOT_A_CHANNEL');
     }
   });
 });

@@ -79,7 +79,7 @@ describe('a channel', () => {
       code: 'LEASE_LOST',
     });
     await publisher.channels.detachSlowSubscriber(target, publisher.options);
-    expect((await watching.next()).value.event).toMatchObject({
+    expect((await watching.next()).value?.event).toMatchObject({
       case: 'subscriberDetached',
       value: { reason: 'SLOW_SUBSCRIBER' },
     });

@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LeaseholdError } from '@leasehold/proto';
-import { type OwnedFd, tryLockFile } from '@leasehold/shm-core/internal';
+import { type OwnedFd, openRinger, tryLockFile } from '@leasehold/shm-core/internal';
 import { isErrno, readHead } from './files.ts';
 import { requireTrustedDirectory } from './private-directory.ts';
 
@@ -27,6 +27,8 @@ const SOCKET_PATH_BYTES_MAX = 107;
 const BELL_NAME_CHARACTERS = 32;
 /** How often a directory may vanish under us (its last broker was just leaving) before we give up. */
 const LOCK_ATTEMPTS = 16;
+/** What a ring says is of no matter. */
+const A_RING = new Uint8Array(12);
 
 export interface RuntimeDirOptions {
   /** Absolute. */
@@ -168,7 +170,7 @@ function sweep(layout: Layout): void {
     if (!stats.isSocket()) throw new Error(`${socket} is in the way and is no socket; remove it`);
     rmSync(socket);
   }
-  removeBells(layout.bellsDir);
+  removeBells(layout.bellsDir, 'silent');
 }
 
 function makeBellsDir(layout: Layout, uid: number): void {
@@ -182,10 +184,18 @@ function makeBellsDir(layout: Layout, uid: number): void {
   chmodSync(layout.bellsDir, layout.system ? 0o711 : 0o700);
 }
 
-function removeBells(bellsDir: string): void {
+/** `silent`: only bells that nobody hears. Clients of a broker that died may still be ringing one another. */
+function removeBells(bellsDir: string, which: 'silent' | 'all'): void {
   if (lstatSync(bellsDir, { throwIfNoEntry: false })?.isDirectory() !== true) return;
-  for (const entry of readdirSync(bellsDir, { withFileTypes: true })) {
-    if (entry.isSocket()) rmSync(join(bellsDir, entry.name), { force: true });
+  const ringer = openRinger();
+  try {
+    for (const entry of readdirSync(bellsDir, { withFileTypes: true })) {
+      const path = join(bellsDir, entry.name);
+      if (!entry.isSocket()) continue;
+      if (which === 'all' || ringer.ring(path, A_RING) === 'gone') rmSync(path, { force: true });
+    }
+  } finally {
+    ringer.close();
   }
 }
 
@@ -194,7 +204,7 @@ function giveBack(layout: Layout, lock: OwnedFd, created: boolean): void {
   try {
     for (const socket of [layout.controlSocket, layout.attachSocket, layout.httpSocket])
       rmSync(socket, { force: true });
-    removeBells(layout.bellsDir);
+    removeBells(layout.bellsDir, 'all');
     removeIfEmpty(layout.bellsDir);
     const others = readdirSync(layout.path).some((name) => name !== 'broker.lock');
     if (created && !others) {

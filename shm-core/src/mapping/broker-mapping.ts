@@ -170,6 +170,9 @@ export class BrokerMapping {
     page.initialise({ mappingId: this.id, index, generation, bell, cursor: low32(this.#joinCursor(joining.history)) });
     this.#participants.set(index, { generation, segment, range, page });
     this.#lockSegment.setLive(index, joining);
+    // IMPORTANT: again, now that publishers see it. What a `block` publisher published before it saw somebody to wait for may be
+    // overwritten already, and would be missing from the beginning of the subscription.
+    page.moveCursor(low32(this.#joinCursor(joining.history)));
   }
 
   #joinCursor(history: number): number {

@@ -68,6 +68,11 @@ export class ParticipantPage {
     if (found !== expected) throw new CorruptMemoryError(`participant page: of ${found}, expected ${expected}`);
   }
 
+  /** Broker, before the participant has the page. */
+  moveCursor(cursor: number): void {
+    Atomics.store(this.words, WORD.cursor, cursor);
+  }
+
   /** A copy of the doorbell’s name, raw. */
   bell(): Uint8Array {
     return this.#bytes.slice(AT.bell, AT.bell + 16);

@@ -100,7 +100,7 @@ export class FakeMemory implements MemorySource {
 
   async create(spec: BrokerMappingSpec): Promise<FakeMapping> {
     const mapping = new FakeMapping(spec);
-    spec.admit(mapping.grant.mappedBytes, 'base');
+    spec.admit(mapping.grant.mappedBytes, 'base', 0);
     await this.creating;
     spec.signal?.throwIfAborted();
     this.mappings.push(mapping);
