@@ -14,7 +14,7 @@ import {
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { tryLockFile } from '@leasehold/shm-core/internal';
+import { bindDoorbell, tryLockFile } from '@leasehold/shm-core/internal';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openRuntimeDir, type RuntimeDir } from './runtime-dir.ts';
 
@@ -142,6 +142,17 @@ describe('openRuntimeDir', () => {
     mkdirSync(path, { mode: 0o700 });
     chownSync(path, 65_534, 65_534);
     expect(() => open()).toThrow('belongs to uid 65534, not to uid 0');
+  });
+
+  it('leaves the bells that clients of a dead broker still hear', () => {
+    mkdirSync(join(path, 'bells'), { recursive: true, mode: 0o700 });
+    const heard = join(path, 'bells', 'heard');
+    const bell = bindDoorbell(heard, 0o600);
+    const silent = join(path, 'bells', 'silent');
+    bindDoorbell(silent, 0o600).close();
+    open();
+    expect([existsSync(heard), existsSync(silent)]).toEqual([true, false]);
+    bell.close();
   });
 
   it('refuses bells that are a symbolic link, and does not sweep what it leads to', () => {
