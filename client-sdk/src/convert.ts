@@ -134,6 +134,7 @@ export function channelInfoFrom(channel: proto.Channel | undefined): ChannelInfo
     creator: mapping.creator,
     createTime: mapping.createTime,
     published: channel.published,
+    newestSequence: channel.newestSequence,
     fencingToken: channel.fencingToken,
     publisher: channel.publisher === undefined ? null : principalFrom(channel.publisher),
     standbys: channel.standbys,

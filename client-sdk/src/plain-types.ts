@@ -79,8 +79,10 @@ export interface ChannelInfo {
   readonly memory: MemoryGrant;
   readonly creator: PrincipalInfo;
   readonly createTime: Date;
-  /** Sequence of the newest frame; 0 when there was none. */
+  /** Frames published since it was created. */
   readonly published: bigint;
+  /** Sequence of the newest frame, or of the end of the stream; 0 when there was none. */
+  readonly newestSequence: bigint;
   /** Of the publisher; 0 when there is none. */
   readonly fencingToken: bigint;
   readonly publisher: PrincipalInfo | null;

@@ -112,7 +112,7 @@ export async function openSubscriber(
   const maxPins = request.maxPins || DEFAULT_PINS;
   channel.channel.admitPins(maxPins);
   const { slots } = channel.channel.specification;
-  const history = Math.min(request.history, slots, channel.channel.publishedCount);
+  const history = Math.min(request.history, slots, channel.channel.sequenceCount);
   const attachment = core.attachments.begin(caller, channel, 'read', { kind: 'subscriber', mode, maxPins, history });
   return { channel, attachment, history, ticket: await core.attachments.complete(attachment) };
 }

@@ -24,11 +24,15 @@ export class ChannelRecord {
 
   /** Sequence of the newest frame, 0 when there was none. */
   get newestSequence(): number {
-    return this.publishedCount === 0 ? 0 : this.#mapping.memory.published;
+    return this.sequenceCount === 0 ? 0 : this.#mapping.memory.published;
+  }
+  /** Sequences used since the channel was created: frames, and ends of streams. */
+  get sequenceCount(): number {
+    return Math.max(this.#mapping.memory.published - (this.specification.firstSequence - 1), 0);
   }
   /** Frames published since the channel was created. */
   get publishedCount(): number {
-    return Math.max(this.#mapping.memory.published - (this.specification.firstSequence - 1), 0);
+    return Math.max(this.sequenceCount - this.#mapping.memory.endMarks, 0);
   }
 
   /** Those whose pins count. */

@@ -33,6 +33,7 @@ export type MappingMemory = Pick<
   | 'markDeleted'
   | 'pagesFor'
   | 'published'
+  | 'endMarks'
   | 'removeParticipant'
   | 'revokePublisher'
   | 'segmentsFor'

@@ -87,9 +87,7 @@ function addBrokerMetrics(registry: Registry): (snapshot: BrokerSnapshot, readin
 
 function addChannelMetrics(registry: Registry): (channels: readonly ChannelSnapshot[]) => void {
   const config = (name: string, help: string) => ({ name, help, labelNames: ['channel'], registers: [registry] });
-  const published = new Counter(
-    config('leasehold_frames_published_total', 'Frames published; the mark that ends a stream counts as one.'),
-  );
+  const published = new Counter(config('leasehold_frames_published_total', 'Frames published.'));
   const taken = new Counter(config('leasehold_frames_taken_total', 'Frames taken, by all subscribers together.'));
   const lost = new Counter(config('leasehold_frames_lost_total', 'Frames that subscribers came too late for.'));
   const publishers = new Gauge(config('leasehold_channel_publishers', 'Publishers that may publish now: 0 or 1.'));

@@ -50,7 +50,7 @@ export function mappingMessage(mapping: OwnedMapping) {
 }
 
 export function channelMessage(channel: OwnedChannel) {
-  const { publishers, specification, newestSequence } = channel.channel;
+  const { publishers, specification, newestSequence, publishedCount } = channel.channel;
   const { promoted } = publishers;
   return {
     spec: channelSpecMessage(specification),
@@ -66,7 +66,8 @@ export function channelMessage(channel: OwnedChannel) {
       .subscribers()
       .filter((subscriber) => subscriber.state === 'live')
       .map((subscriber) => subscriberMessage(channel, subscriber)),
-    published: BigInt(newestSequence),
+    published: BigInt(publishedCount),
+    newestSequence: BigInt(newestSequence),
   };
 }
 

@@ -16,6 +16,7 @@ describe('the end of a stream', () => {
     publisher.publishEnd(publisher.loan());
     expect([1, 2, 3, 4].map(() => channel.takeOne(subscriber))).toEqual([1, 2, TakeOutcome.ended, TakeOutcome.ended]);
     expect([subscriber.taken, subscriber.lost]).toEqual([2, 0]);
+    expect([channel.broker.published, channel.broker.endMarks]).toEqual([3, 1]);
   });
 
   it('reaches a latest subscriber after the last picture', async () => {

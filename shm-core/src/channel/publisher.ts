@@ -7,6 +7,7 @@
 import { FrameFlags, USER_METADATA_BYTES } from '../layout/regions.ts';
 import { eraOf, low32, SEQUENCE_LIMIT } from '../layout/sequence.ts';
 import { CorruptMemoryError } from '../mapping/corrupt-memory.ts';
+import { LOCK_WORD } from '../mapping/lock-segment.ts';
 import { PAGE_WORD } from '../mapping/participant-page.ts';
 import type { ChannelMemory } from './channel-memory.ts';
 import { type FrameFields, writeDescriptor, writeSequence } from './descriptor.ts';
@@ -216,7 +217,9 @@ export class ChannelPublisher {
 
   /** Publishes the end of the stream in a loaned slot. */
   publishEnd(slot: number): number | null {
-    return this.#publish(slot, 0, FrameFlags.endOfStream, {});
+    const sequence = this.#publish(slot, 0, FrameFlags.endOfStream, {});
+    if (sequence !== null) Atomics.add(this.#memory.lock.words, LOCK_WORD.endMarks, 1);
+    return sequence;
   }
 
   #checkFrame(payloadBytes: number, fields: FrameFields): void {

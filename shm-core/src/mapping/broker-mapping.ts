@@ -247,6 +247,10 @@ export class BrokerMapping {
     const sequence = wholeSequence(Atomics.load(words, LOCK_WORD.head), era >>> 0);
     return Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : 0;
   }
+  /** How many of the sequences are ends of streams, as publishers say. */
+  get endMarks(): number {
+    return Atomics.load(this.#lockSegment.words, LOCK_WORD.endMarks) >>> 0;
+  }
   counters(index: number): ParticipantCounters | null {
     return this.#participants.get(index)?.page.counters() ?? null;
   }

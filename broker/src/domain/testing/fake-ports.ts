@@ -39,6 +39,7 @@ export class FakeMapping implements MappingMemory {
   readonly joined = new Map<number, NewParticipant>();
   readonly grant: SegmentGrant;
   published: number;
+  endMarks = 0;
   closed = false;
   holdId = 0n;
   /** Makes joins wait until it resolves, or fail. */

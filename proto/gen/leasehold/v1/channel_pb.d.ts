@@ -194,11 +194,18 @@ export declare type Channel = Message<"leasehold.v1.Channel"> & {
   subscribers: Subscriber[];
 
   /**
-   * Sequence of the newest frame; 0 when there was none.
+   * Frames published since the channel was created, as its publishers count them; ends of streams are none.
    *
    * @generated from field: uint64 published = 7;
    */
   published: bigint;
+
+  /**
+   * Sequence of the newest frame or end of a stream; 0 when there was none.
+   *
+   * @generated from field: uint64 newest_sequence = 8;
+   */
+  newestSequence: bigint;
 };
 
 /**
