@@ -135,7 +135,7 @@ export class Publisher implements AsyncDisposable {
    * A slot to fill, or null when there is none now: a drop, which is counted. Does not wait for slots. When somebody has just joined it
    * asks the broker for its page, which blocks this thread for a round trip, and once for a quarter of a second when the broker is stopped.
    * @throws LeaseholdError LEASE_LOST, MAPPING_DELETED, INVALID_STATE (`maxLoans` are open, or the stream is finished), VIEW_STOLEN, CLOSED;
-   *   BROKER_LOST, TIMED_OUT, OUT_OF_MEMORY when that page cannot be had.
+   *   BROKER_LOST, OUT_OF_MEMORY when that page cannot be had. While the broker only does not answer, there is no slot.
    */
   tryLoan(): Loan | null {
     const loan = this.#tryLoan();
@@ -171,8 +171,11 @@ export class Publisher implements AsyncDisposable {
   #loanSlot(): number {
     const slot = this.#core.loan();
     if (slot === LoanRefusal.lost) throw this.#leaseLost();
-    if (slot === LoanRefusal.pageMissing) throw this.#pageMissing();
-    return slot;
+    if (slot !== LoanRefusal.pageMissing) return slot;
+    const why = this.#pageMissing();
+    // A broker that is only slow answers the next time: until then there is no slot.
+    if (why.code === 'TIMED_OUT') return LoanRefusal.noSlot;
+    throw why;
   }
 
   #pageMissing(): LeaseholdError {

@@ -25,6 +25,7 @@ import { processSegmentOs } from './process-segment-os.ts';
 
 /** How long a publisher waits, blocking, for the page of somebody who joined, ms. */
 const CLAIM_TIMEOUT_MS = 250;
+const RPC_BYTES_MAX = 64 * 2 ** 20;
 /** Pages per ClaimPages. */
 const CLAIM_PAGES_MAX = 64;
 
@@ -77,6 +78,8 @@ export class Session {
     this.#metadata.set('authorization', `Bearer ${Buffer.from(welcome.token).toString('base64url')}`);
     this.#client = new grpc.Client(`unix:${sockets.controlSocket}`, grpc.credentials.createInsecure(), {
       'grpc.enable_http_proxy': 0,
+      // Lists of thousands of channels are long.
+      'grpc.max_receive_message_length': RPC_BYTES_MAX,
       'grpc.use_local_subchannel_pool': 1,
     });
     this.mappings = createServiceClient(proto.MappingService, this.#client);

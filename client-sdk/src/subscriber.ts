@@ -202,7 +202,9 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
 
   #checkAttached(): void {
     const { lock } = this.#mapping;
-    if (lock.deleted) throw new LeaseholdError('MAPPING_DELETED', `channel ${this.channel.name} was deleted`);
+    if (lock.deleted && !this.#core.endWithChannel()) {
+      throw new LeaseholdError('MAPPING_DELETED', `channel ${this.channel.name} was deleted`);
+    }
   }
 
   /** Why the broker no longer counts this subscriber. The end of the session can be seen here before it is heard. */

@@ -143,13 +143,16 @@ export class Attachments {
     attachment.state = 'gone';
     const { mapping, place, part, session } = attachment;
     if (part.kind === 'subscriber') mapping.channel?.depart(attachment);
-    mapping.memory.removeParticipant(place.index);
-    mapping.members.delete(place.index);
-    this.#recharge(mapping);
-    mapping.indices.free(place);
-    session.attachments.delete(attachment.id);
-    this.ringPublisher(mapping);
-    this.#options.onGone(mapping, session);
+    try {
+      mapping.memory.removeParticipant(place.index);
+    } finally {
+      mapping.members.delete(place.index);
+      this.#recharge(mapping);
+      mapping.indices.free(place);
+      session.attachments.delete(attachment.id);
+      this.ringPublisher(mapping);
+      this.#options.onGone(mapping, session);
+    }
   }
 
   /** A `block` publisher no longer waits for this subscriber's cursor. */

@@ -122,8 +122,11 @@ export class BrokerCore {
       this.attachments.end(attachment, acknowledged ? null : why);
       if (acknowledged) this.attachments.vacate(attachment);
     }
-    for (const mapping of [...session.created]) this.registry.forgetIfUnused(mapping);
-    session.created.clear();
+    for (const mapping of [...session.kept]) {
+      mapping.keepers.delete(session);
+      this.registry.forgetIfUnused(mapping);
+    }
+    session.kept.clear();
     session.announceEnd();
     this.sessions.settle(session);
     this.#observer.sessionEnded(session, acknowledged);
@@ -170,9 +173,15 @@ export class BrokerCore {
     });
   }
 
-  /** Every session ends and every segment is given back: the broker ends, whoever still uses something. */
+  /**
+   * The broker ends, whoever still uses something. What it holds is given back; what is in shared memory stays as it is, so that
+   * those who have it mapped go on.
+   */
   close(): void {
-    for (const session of this.sessions.living()) this.endSession(session, false);
+    for (const session of this.sessions.living()) {
+      this.sessions.end(session);
+      session.announceEnd();
+    }
     this.registry.close();
   }
 

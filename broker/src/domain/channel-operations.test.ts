@@ -1,77 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import {
-  createChannel,
-  detachSlowSubscriber,
-  type OwnedChannel,
-  openPublisher,
-  openSubscriber,
-} from './channel-operations.ts';
-import { claimTicket, deleteMapping, detachMapping } from './mapping-operations.ts';
-import type { Session } from './session.ts';
-import type { ChannelRequest } from './specification.ts';
-import { type FakeWorld, fakeWorld } from './testing/fake-ports.ts';
-
-const code = (expected: string) => expect.objectContaining({ code: expected });
-
-async function channel(
-  { core }: FakeWorld,
-  caller: Session,
-  more: Partial<ChannelRequest> = {},
-): Promise<OwnedChannel> {
-  const format = { fourcc: '', width: 0, height: 0, strideBytes: 0, frameRateNumerator: 0, frameRateDenominator: 0 };
-  const request: ChannelRequest = {
-    name: 'c',
-    pages: 'never',
-    lifetime: 'persistent',
-    maxParticipants: 0,
-    slotBytes: 100n,
-    slots: 8,
-    overflow: 'block',
-    blockBound: 'timeout',
-    blockTimeoutMs: 0,
-    maxLoans: 1,
-    firstSequence: 1n,
-    format: { ...format, attributes: {} },
-    ...more,
-  };
-  const signal = new AbortController().signal;
-  return (await createChannel(core, caller, request, { ifExists: 'fail', signal })).channel;
-}
-
-/** Opens a publisher, claims its ticket, and keeps what it is told. */
-function publish({ core }: FakeWorld, caller: Session, failIfHeld = false) {
-  const told: string[] = [];
-  const tokens: bigint[] = [];
-  const attachment = openPublisher(
-    core,
-    caller,
-    { name: 'c', failIfHeld },
-    {
-      opened: (_channel, { ticket }) => {
-        claimTicket(core, caller, ticket.bytes);
-        told.push('opened');
-      },
-      queued: (position) => told.push(`queued ${position}`),
-      promoted: ({ fencingToken, previousOwnerDied }) => {
-        tokens.push(fencingToken);
-        told.push(previousOwnerDied ? 'promoted, previous died' : 'promoted');
-      },
-      ended: (why) => told.push(`ended ${why?.code ?? 'well'}`),
-    },
-  );
-  return { attachment, told, tokens };
-}
-
-async function subscribe({ core }: FakeWorld, caller: Session, more: object = {}) {
-  const request = { name: 'c', mode: 'queue' as const, maxPins: 0, history: 0, ...more };
-  const opened = await openSubscriber(core, caller, request);
-  claimTicket(core, caller, opened.ticket.bytes);
-  return opened;
-}
-
-const settled = async (): Promise<void> => {
-  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
-};
+import { detachSlowSubscriber, openSubscriber } from './channel-operations.ts';
+import { deleteMapping, detachMapping } from './mapping-operations.ts';
+import { channel, code, publish, settled, subscribe } from './testing/channel-world.ts';
+import { fakeWorld } from './testing/fake-ports.ts';
 
 describe('publishers', () => {
   it('are promoted in the order in which they came, even if an earlier page takes longer', async () => {
@@ -149,9 +80,9 @@ describe('publishers', () => {
     const a = world.open();
     await channel(world, a);
     publish(world, a);
-    expect(() => publish(world, a, true)).toThrow(code('PUBLISHER_EXISTS'));
+    expect(() => publish(world, a, { failIfHeld: true })).toThrow(code('PUBLISHER_EXISTS'));
     await settled();
-    expect(() => publish(world, a, true)).toThrow(code('PUBLISHER_EXISTS'));
+    expect(() => publish(world, a, { failIfHeld: true })).toThrow(code('PUBLISHER_EXISTS'));
   });
 
   it('whose session ends while their page is made are never promoted', async () => {
@@ -261,7 +192,7 @@ describe('a slow subscriber', () => {
   const setUp = async () => {
     const world = fakeWorld();
     const [publisher, slow] = [world.open(), world.open()];
-    const { id } = await channel(world, publisher);
+    const { id } = await channel(world, publisher, { blockBound: 'detach' });
     publish(world, publisher);
     await settled();
     const { attachment } = await subscribe(world, slow);
@@ -288,6 +219,19 @@ describe('a slow subscriber', () => {
     expect(() => detachSlowSubscriber(world.core, slow, target)).toThrow(code('LEASE_LOST'));
     const older = { ...target, generation: target.generation + 1 };
     expect(() => detachSlowSubscriber(world.core, publisher, older)).toThrow(code('ATTACHMENT_NOT_FOUND'));
+  });
+
+  it('is not detached from a channel that was created to wait, nor when it wants the latest only', async () => {
+    const { world, publisher, slow, target } = await setUp();
+    const latest = await subscribe(world, slow, { mode: 'latest' });
+    const ofLatest = { ...target, ...latest.attachment.place };
+    expect(() => detachSlowSubscriber(world.core, publisher, ofLatest)).toThrow(code('ATTACHMENT_NOT_FOUND'));
+    const { id } = await channel(world, publisher, { name: 'patient' });
+    publish(world, publisher, { name: 'patient' });
+    await settled();
+    const patient = await subscribe(world, slow, { name: 'patient' });
+    const ofPatient = { mappingId: id, ...patient.attachment.place };
+    expect(() => detachSlowSubscriber(world.core, publisher, ofPatient)).toThrow(code('INVALID_STATE'));
   });
 
   it('whose session is over already is no error', async () => {

@@ -130,11 +130,13 @@ export function detachSlowSubscriber(
     });
   }
   core.authorise(caller.peer, 'publish', mapping.name);
+  requireDetaching(mapping.channel);
   const subscriber = mapping.members.get(target.index);
-  if (subscriber?.part.kind !== 'subscriber' || subscriber.place.generation !== target.generation) {
+  const waitedFor = subscriber?.part.kind === 'subscriber' && subscriber.part.mode === 'queue';
+  if (subscriber === undefined || !waitedFor || subscriber.place.generation !== target.generation) {
     throw new LeaseholdError(
       'ATTACHMENT_NOT_FOUND',
-      `Mapping ${target.mappingId} has no subscriber ${target.index} of generation ${target.generation}.`,
+      `Mapping ${target.mappingId} has no subscriber in queue mode ${target.index} of generation ${target.generation}.`,
       { metadata: { mappingId: String(target.mappingId), participantIndex: String(target.index) } },
     );
   }
@@ -148,6 +150,16 @@ export function detachSlowSubscriber(
   core.attachments.end(
     subscriber,
     new LeaseholdError('SLOW_SUBSCRIBER', 'The subscriber made the publisher wait for longer than the channel allows.'),
+  );
+}
+
+/** @throws LeaseholdError INVALID_STATE: the channel was created to wait, not to detach. */
+function requireDetaching({ specification }: ChannelRecord): void {
+  if (specification.overflow === 'block' && specification.blockBound === 'detach') return;
+  throw new LeaseholdError(
+    'INVALID_STATE',
+    `${JSON.stringify(specification.name)} was not created to detach slow subscribers (overflow block, block_bound detach).`,
+    { metadata: { name: specification.name } },
   );
 }
 

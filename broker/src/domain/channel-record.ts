@@ -35,6 +35,11 @@ export class ChannelRecord {
     return Math.max(this.sequenceCount - this.#mapping.memory.endMarks, 0);
   }
 
+  /** Whether its last stream was finished, and nobody publishes or is about to. */
+  get finished(): boolean {
+    return this.publishers.length === 0 && this.#mapping.memory.finished;
+  }
+
   /** Those whose pins count. */
   subscribers(): Attachment[] {
     return [...this.#mapping.members.values()].filter((member) => member.part.kind === 'subscriber');

@@ -89,7 +89,15 @@ export async function attachMapping(
   access: Access,
 ): Promise<Attached> {
   core.authorise(caller.peer, access, name);
-  const attachment = core.attachments.begin(caller, core.registry.require(name), access, { kind: 'plain' });
+  const mapping = core.registry.require(name);
+  if (mapping.channel !== null) {
+    throw new LeaseholdError(
+      'INVALID_STATE',
+      `${JSON.stringify(name)} is a channel; take part in it with OpenPublisher or OpenSubscriber.`,
+      { metadata: { name } },
+    );
+  }
+  const attachment = core.attachments.begin(caller, mapping, access, { kind: 'plain' });
   return { attachment, ticket: await core.attachments.complete(attachment) };
 }
 

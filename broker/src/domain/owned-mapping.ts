@@ -27,6 +27,8 @@ export class OwnedMapping {
   readonly creator: Session;
   readonly createTimeMs: number;
   readonly indices: ParticipantIndices;
+  /** Sessions that created it or asked for it to be there: it stays as long as any of them. */
+  readonly keepers = new Set<Session>();
   /** By participant index, until gone. */
   readonly members = new Map<number, Attachment>();
   /** Set once, right after construction, when this is a channel. */
@@ -39,8 +41,19 @@ export class OwnedMapping {
     this.memory = parts.memory;
     this.charge = parts.charge;
     this.creator = parts.creator;
+    this.keep(parts.creator);
     this.createTimeMs = parts.createTimeMs;
     this.indices = new ParticipantIndices(parts.specification.maxParticipants);
+  }
+
+  keep(session: Session): void {
+    this.keepers.add(session);
+    session.kept.add(this);
+  }
+  /** Nobody keeps it any more. */
+  letGo(): void {
+    for (const session of this.keepers) session.kept.delete(this);
+    this.keepers.clear();
   }
 
   get name(): string {

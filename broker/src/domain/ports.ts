@@ -34,6 +34,7 @@ export type MappingMemory = Pick<
   | 'pagesFor'
   | 'published'
   | 'endMarks'
+  | 'finished'
   | 'removeParticipant'
   | 'revokePublisher'
   | 'segmentsFor'

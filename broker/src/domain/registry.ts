@@ -59,6 +59,7 @@ export class Registry {
       if (ifExists === 'fail') throw exists(specification);
       if (found instanceof OwnedMapping) {
         requireSame(found.specification, specification);
+        found.keep(creator);
         return { mapping: found, created: false };
       }
       await settledOrAborted(found.finished, signal);
@@ -81,8 +82,9 @@ export class Registry {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#names.set(specification.name, { creating: true, finished: promise });
     const charge = quota.open(memory.basePageBytes);
+    let made: MappingMemory | undefined;
     try {
-      const made = await this.#reserve(id, specification, charge, signal);
+      made = await this.#reserve(id, specification, charge, signal);
       charge.settle(made.chargedBytes);
       const mapping = new OwnedMapping({
         id,
@@ -95,11 +97,12 @@ export class Registry {
       this.#options.prepare(mapping);
       this.#names.set(specification.name, mapping);
       this.#byId.set(id, mapping);
-      creator.created.add(mapping);
       this.changed(mapping, 'created');
       return mapping;
     } catch (error) {
+      made?.close();
       charge.release();
+      this.#byId.delete(id);
       this.#names.delete(specification.name);
       throw error;
     } finally {
@@ -180,16 +183,19 @@ export class Registry {
     if (mapping.condemned) return;
     mapping.condemned = true;
     this.#names.delete(mapping.name);
-    mapping.creator.created.delete(mapping);
+    mapping.letGo();
     mapping.memory.markDeleted();
     this.changed(mapping, 'deleted');
     this.reclaim(mapping);
   }
 
-  /** Forgets a mapping that nothing keeps: neither its lifetime, nor its creator's session, nor an attachment. */
+  /**
+   * Forgets a mapping that nothing keeps: neither its lifetime, nor a session that asked for it, nor an attachment. Subscribers of a
+   * finished stream do not keep its channel: they drain what is there.
+   */
   forgetIfUnused(mapping: OwnedMapping): void {
-    if (mapping.condemned || mapping.specification.lifetime === 'persistent') return;
-    if (!mapping.creator.ended || mapping.active().length > 0) return;
+    if (mapping.condemned || mapping.specification.lifetime === 'persistent' || mapping.keepers.size > 0) return;
+    if (mapping.active().length > 0 && mapping.channel?.finished !== true) return;
     this.condemn(mapping);
   }
 

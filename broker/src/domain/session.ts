@@ -37,7 +37,7 @@ export class Session {
   /** By id: those that are live, and those whose memory the process may still touch. */
   readonly attachments = new Map<bigint, Attachment>();
   /** Mappings that stay at least as long as this session. */
-  readonly created = new Set<OwnedMapping>();
+  readonly kept = new Set<OwnedMapping>();
   readonly #pendingEvents: SessionEvent[] = [];
   readonly #pendingEventsMax: number;
   readonly #watchers = new Set<(event: SessionEvent) => void>();

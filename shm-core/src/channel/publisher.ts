@@ -218,7 +218,9 @@ export class ChannelPublisher {
   /** Publishes the end of the stream in a loaned slot. */
   publishEnd(slot: number): number | null {
     const sequence = this.#publish(slot, 0, FrameFlags.endOfStream, {});
-    if (sequence !== null) Atomics.add(this.#memory.lock.words, LOCK_WORD.endMarks, 1);
+    if (sequence === null) return null;
+    Atomics.store(this.#memory.lock.words, LOCK_WORD.endedAt, low32(sequence));
+    Atomics.add(this.#memory.lock.words, LOCK_WORD.endMarks, 1);
     return sequence;
   }
 

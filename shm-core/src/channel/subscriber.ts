@@ -183,6 +183,16 @@ export class ChannelSubscriber {
     return (descriptorFlags(this.#memory, slot) & FrameFlags.endOfStream) !== 0;
   }
 
+  /**
+   * The channel is gone. True when its last stream was finished, which this subscriber may have joined too late to see: then it has
+   * ended here too.
+   */
+  endWithChannel(): boolean {
+    if (!this.#memory.lock.finished) return this.#ended;
+    this.#ended = true;
+    return true;
+  }
+
   #end(sequence: number): number {
     this.#cursor = sequence;
     this.#ended = true;

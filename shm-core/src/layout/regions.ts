@@ -36,8 +36,9 @@ export const LOCK_SEGMENT = defineLayout(4096, {
     'publisher; atomic CAS; sequence of the newest published frame modulo 2^32; a hint, never ahead of the ring',
   ),
   headEra: u32('publisher; atomic; the newest sequence divided by 2^31'),
-  endMarks: u32('publisher; atomic add; how many of the sequences are ends of streams, not frames; statistics only'),
-  reserved4: reserved(116),
+  endMarks: u32('publisher; atomic add; how many of the sequences are ends of streams, not frames'),
+  endedAt: u32('publisher; atomic; sequence of the newest end of a stream, modulo 2^32; meaningful when endMarks > 0'),
+  reserved4: reserved(112),
   live: u32s(4, 'broker; atomic; bit i: participant i may hold pins'),
   counted: u32s(4, 'broker; atomic; bit i: a `block` publisher waits for the cursor of participant i'),
   membership: u32(

@@ -251,6 +251,10 @@ export class BrokerMapping {
   get endMarks(): number {
     return Atomics.load(this.#lockSegment.words, LOCK_WORD.endMarks) >>> 0;
   }
+  /** Whether the newest sequence is the end of a stream, as publishers say. */
+  get finished(): boolean {
+    return this.#lockSegment.finished;
+  }
   counters(index: number): ParticipantCounters | null {
     return this.#participants.get(index)?.page.counters() ?? null;
   }

@@ -126,6 +126,12 @@ export class LockSegment {
     return generation < Atomics.load(this.words, WORD.goneBefore + index);
   }
 
+  /** Whether the newest sequence is the end of a stream: whoever published finished it, and nobody went on. */
+  get finished(): boolean {
+    if (Atomics.load(this.words, WORD.endMarks) === 0) return false;
+    return Atomics.load(this.words, WORD.endedAt) === Atomics.load(this.words, WORD.head);
+  }
+
   /** Broker: whom subscribers ring; null = nobody. */
   setPublisherBell(bell: Uint8Array | null): void {
     Atomics.add(this.words, WORD.publisherBellVersion, 1);

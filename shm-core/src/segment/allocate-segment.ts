@@ -10,6 +10,9 @@ import { StepQueue } from './step-queue.ts';
 /** Memory populated in one go, B: the delay after which an abort is seen, and for which others wait. */
 const POPULATE_STEP_BYTES = 64 * 2 ** 20;
 
+/** Segments from here on are freed by the thread pool. */
+const BACKGROUND_CLOSE_BYTES = 4 * 2 ** 20;
+
 /** What was made, which may be less than what was asked for. */
 export interface SegmentGrant {
   readonly payloadBytes: number;
@@ -63,7 +66,9 @@ export class Segment {
 
   close(): void {
     this.#readOnlyFd?.close();
-    this.fd.close();
+    // The last reference frees the pages, about 0.2 ms for each MiB.
+    if (this.bytes < BACKGROUND_CLOSE_BYTES) this.fd.close();
+    else this.fd.closeInBackground();
   }
 }
 

@@ -40,6 +40,7 @@ export class FakeMapping implements MappingMemory {
   readonly grant: SegmentGrant;
   published: number;
   endMarks = 0;
+  finished = false;
   closed = false;
   holdId = 0n;
   /** Makes joins wait until it resolves, or fail. */

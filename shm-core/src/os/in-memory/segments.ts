@@ -94,6 +94,10 @@ class InMemoryFd implements OwnedFd {
     this.#closed = true;
   }
 
+  closeInBackground(): void {
+    this.close();
+  }
+
   [Symbol.dispose](): void {
     this.close();
   }

@@ -30,12 +30,28 @@ export class LinuxFd implements OwnedFd {
   }
 
   close(): void {
-    if (this.#raw < 0) return;
+    const raw = this.#giveUp();
+    // The number is gone whatever close() says (Linux frees it first), so a failure is not retried.
+    if (raw >= 0) libc().close(raw);
+  }
+
+  closeInBackground(): void {
+    const raw = this.#giveUp();
+    if (raw < 0) return;
+    try {
+      libc().close.async(raw, () => undefined);
+    } catch {
+      // The thread pool takes no more.
+      libc().close(raw);
+    }
+  }
+
+  #giveUp(): number {
+    if (this.#raw < 0) return -1;
     this.#beforeClose?.();
     const raw = this.#raw;
     this.#raw = -1;
-    // The number is gone whatever close() says (Linux frees it first), so a failure is not retried.
-    libc().close(raw);
+    return raw;
   }
 
   [Symbol.dispose](): void {

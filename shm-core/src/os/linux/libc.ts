@@ -16,7 +16,7 @@ export interface Libc {
   accept4(fd: number, address: null, addressBytes: null, flags: number): number;
   bind(fd: number, address: Uint8Array, addressBytes: number): number;
   chmod(path: string, mode: number): number;
-  close(fd: number): number;
+  close: ((fd: number) => number) & Asynchronous<[fd: number]>;
   connect(fd: number, address: Uint8Array, addressBytes: number): number;
   fchmod(fd: number, mode: number): number;
   fcntl(fd: number, command: number, argument: number): number;
