@@ -1,6 +1,6 @@
 /** Another user of the machine: refused by default, and where a policy lets it read, kept to reading by the kernel. */
 import { connect } from '@leasehold/client';
-import { Access } from '@leasehold/proto';
+import { SubscribeMode } from '@leasehold/proto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { heldBy } from '../hostile/figures.ts';
 import { RawAttach, rawRpc } from '../hostile/raw-client.ts';
@@ -91,7 +91,7 @@ describe.skipIf(!here)(`another user (skipped without root: ${NEEDS_ROOT})`, () 
       owner.close();
     });
     await rpc.channels.createChannel({ spec: { name: 'c', slotBytes: 4096n } }, rpc.options);
-    const { attachment } = await rpc.mappings.attachMapping({ name: 'c', access: Access.READ }, rpc.options);
+    const { attachment } = await rpc.channels.openSubscriber({ name: 'c', mode: SubscribeMode.QUEUE }, rpc.options);
     const ticket = attachment?.ticket ?? new Uint8Array();
     const other = asOther(runtimeDir, pid);
     const { mappingId } = await other.ask<{ mappingId: bigint }>({ do: 'probe', name: 'c' });
