@@ -81,7 +81,9 @@ export class BrokerCore {
     });
     this.registry.watch((change, mapping) => {
       if (change === 'created') this.#observer.mappingCreated(mapping);
-      if (change === 'deleted') this.#observer.mappingDeleted(mapping);
+      if (change !== 'deleted') return;
+      this.#observer.mappingDeleted(mapping);
+      this.attachments.ringEverybody(mapping);
     });
   }
 
@@ -152,7 +154,6 @@ export class BrokerCore {
     const told = new Set(mapping.active().map((member) => member.session));
     this.registry.condemn(mapping);
     mapping.channel?.publishers.dissolve((attachment, why) => this.attachments.end(attachment, why), gone);
-    this.attachments.ringEverybody(mapping);
     for (const session of told) session.notify({ kind: 'mapping-deleted', name: mapping.name, mappingId: mapping.id });
   }
 
