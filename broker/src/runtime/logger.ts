@@ -1,24 +1,22 @@
 /**
- * The broker's log: one JSON object a line on stderr. Written asynchronously, because a reader of the log that stands still must not
- * stop the broker: what piles up beyond a bound is dropped.
+ * The broker's log: one JSON object a line on stderr. Whoever reads it can hold up neither the broker nor its end: see
+ * log-destination.ts.
  */
 import { type Logger, pino } from 'pino';
+import { LogDestination, openStderr } from './log-destination.ts';
 
 export const LogLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LogLevels)[number];
 
-const STDERR_FD = 2;
-const PENDING_BYTES_MAX = 4 * 1024 * 1024;
-
 export interface BrokerLog {
   readonly logger: Logger;
-  /** Writes what is pending, now. For the last words of a process. */
-  flush(): void;
+  /** Writes what is pending, if it is taken soon. What is logged afterwards is lost. Idempotent. */
+  close(): void;
 }
 
 export function createLog(level: LogLevel): BrokerLog {
-  const destination = pino.destination({ dest: STDERR_FD, sync: false, maxLength: PENDING_BYTES_MAX });
+  const destination = new LogDestination(openStderr());
   // No base fields: a pid in a line is that of the client it is about.
   const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
-  return { logger, flush: () => destination.flushSync() };
+  return { logger, close: () => destination.close() };
 }

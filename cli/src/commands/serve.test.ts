@@ -1,6 +1,16 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,45 +20,48 @@ const main = new URL('../main.ts', import.meta.url).pathname;
 
 let parent: string;
 let runtimeDir: string;
-const children: ChildProcessWithoutNullStreams[] = [];
+const children: ChildProcess[] = [];
+const opened: number[] = [];
 
 beforeEach(() => {
   parent = mkdtempSync(join(tmpdir(), 'lh-'));
   runtimeDir = join(parent, 'run');
 });
 afterEach(() => {
+  for (const fd of opened.splice(0)) closeSync(fd);
   for (const child of children.splice(0)) child.kill('SIGKILL');
   rmSync(parent, { recursive: true, force: true });
 });
 
 interface Serving {
-  readonly child: ChildProcessWithoutNullStreams;
+  readonly child: ChildProcess;
   readonly printed: { out: string; err: string };
   readonly exited: Promise<number | null>;
 }
-const serve = (...options: string[]): Serving => {
+const serve = (...options: string[]): Serving => serveInto(['pipe', 'pipe', 'pipe'], ...options);
+const serveInto = (stdio: StdioOptions, ...options: string[]): Serving => {
   const where = ['--runtime-dir', runtimeDir, '--state-dir', join(parent, 'state')];
   const node = ['--conditions=leasehold-source', '--no-warnings', main];
-  const child = spawn(process.execPath, [...node, 'serve', ...where, '--http', 'off', ...options]);
+  const child = spawn(process.execPath, [...node, 'serve', ...where, '--http', 'off', ...options], { stdio });
   children.push(child);
   const printed = { out: '', err: '' };
-  child.stdout.on('data', (chunk: Buffer) => {
+  child.stdout?.on('data', (chunk: Buffer) => {
     printed.out += chunk.toString();
   });
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr?.on('data', (chunk: Buffer) => {
     printed.err += chunk.toString();
   });
   return { child, printed, exited: once(child, 'close').then(([code]) => code) };
 };
-const serving = async (...options: string[]): Promise<Serving> => {
-  const started = serve(...options);
-  await Promise.race([once(started.child.stdout, 'data'), started.exited]);
+const serving = (...options: string[]): Promise<Serving> => up(serve(...options));
+const up = async (started: Serving): Promise<Serving> => {
+  if (started.child.stdout !== null) await Promise.race([once(started.child.stdout, 'data'), started.exited]);
   expect(started.printed).toMatchObject({ out: `leasehold: serving ${runtimeDir}\n` });
   return started;
 };
 
 describe('leasehold serve', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('drains at %s, exits 0, and leaves no sockets', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('drains at %s, exits 0, and leaves no sockets', async (signal) => {
     const { child, printed, exited } = await serving();
     expect(existsSync(join(runtimeDir, 'control.sock'))).toBe(true);
     child.kill(signal);
@@ -82,7 +95,7 @@ describe('leasehold serve', () => {
     expect(second.printed.err).toContain('"epoch":2');
   });
 
-  it('does not start, and leaves nothing behind, when the HTTP port is taken or the epoch is damaged', async () => {
+  it('does not start, leaves nothing behind and uses up no epoch, when the HTTP port is taken or the epoch is damaged', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const address = `127.0.0.1:${(other.address() as { port: number }).port}`;
@@ -92,6 +105,7 @@ describe('leasehold serve', () => {
       `cannot serve HTTP on ${address}: the port is taken; choose another address with --http`,
     );
     expect(existsSync(runtimeDir)).toBe(false);
+    expect(existsSync(join(parent, 'state'))).toBe(false);
     other.close();
 
     mkdirSync(join(parent, 'state'), { recursive: true });
@@ -102,3 +116,49 @@ describe('leasehold serve', () => {
     expect(existsSync(runtimeDir)).toBe(false);
   });
 });
+
+describe('a broker whose output nobody takes', () => {
+  it('serves and drains although the disk of its log is full', async () => {
+    const full = openSync('/dev/full', constants.O_WRONLY);
+    const { child, exited } = await up(serveInto(['ignore', 'pipe', full], '--log-level', 'trace'));
+    closeSync(full);
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+    expect(existsSync(runtimeDir)).toBe(false);
+  });
+
+  it('serves, drains and ends when its log goes to a pipe that is full and nobody reads', async () => {
+    const { child, exited } = await up(serveInto(['ignore', 'pipe', fullPipe()], '--log-level', 'trace'));
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+    expect(existsSync(runtimeDir)).toBe(false);
+  });
+
+  it('drains, tidies up and ends with 1 when it cannot say that it serves', async () => {
+    const full = openSync('/dev/full', constants.O_WRONLY);
+    const { printed, exited } = serveInto(['ignore', full, 'pipe']);
+    closeSync(full);
+    expect(await exited).toBe(1);
+    expect(printed.err).toContain('leasehold: cannot write the output: ENOSPC');
+    expect(printed.err).toContain('"msg":"stopped"');
+    expect(existsSync(runtimeDir)).toBe(false);
+  });
+});
+
+/** The writing end of a pipe that is full; nobody reads it, and nobody closes its other end before the test is over. */
+function fullPipe(): number {
+  const path = join(parent, 'full');
+  execFileSync('mkfifo', [path]);
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  const chunk = Buffer.alloc(4_096);
+  for (;;) {
+    try {
+      writeSync(fd, chunk);
+    } catch {
+      break;
+    }
+  }
+  const blocking = openSync(path, constants.O_WRONLY);
+  opened.push(fd, blocking);
+  return blocking;
+}

@@ -1,9 +1,12 @@
 /** `leasehold serve`: composes a broker from its settings, runs it until it is told to stop, drains it, and tidies up. */
 import {
+  type BrokerLog,
+  type BrokerSnapshot,
   createLog,
   nextEpoch,
   openRuntimeDir,
   ownerOnly,
+  type Readiness,
   type RunningBroker,
   type RuntimeDir,
   startBroker,
@@ -18,7 +21,7 @@ import { formatOption, type OutputFormat, printJson, printTable } from '../progr
 /** For the files that somebody forgets to give a mode. */
 const PRIVATE_UMASK = 0o077;
 
-type Logger = ReturnType<typeof createLog>['logger'];
+type Logger = BrokerLog['logger'];
 
 interface ServeOptions extends ServeFlags {
   readonly printConfig?: boolean;
@@ -28,7 +31,7 @@ interface ServeOptions extends ServeFlags {
 const HELP = `
 Every option can be given as a variable: --drain-ms as LEASEHOLD_DRAIN_MS, and so on. A flag wins over a variable.
 The log is JSON lines on stderr. "leasehold: serving DIR" on stdout says that clients can connect.
-SIGTERM or SIGINT drains; a second one ends the broker at once.
+SIGTERM, SIGINT or SIGHUP drains, and the exit code is then 0; a second one ends the broker at once.
 
 Examples:
   leasehold serve
@@ -75,11 +78,23 @@ function display(value: unknown): string {
 async function serve(settings: BrokerSettings, context: CliContext): Promise<void> {
   process.umask(PRIVATE_UMASK);
   const log = createLog(settings.logLevel.value);
+  try {
+    await serveIn(settings, context, log);
+  } finally {
+    log.close();
+  }
+}
+
+async function serveIn(settings: BrokerSettings, context: CliContext, log: BrokerLog): Promise<void> {
   const runtimeDir = openRuntimeDir({ path: settings.runtimeDir.value, system: settings.system.value });
   const takeBack = context.onFatal((error) => {
-    log.logger.fatal({ err: error }, 'the broker dies of an error that nobody expected');
-    runtimeDir.close();
-    log.flush();
+    // First: whatever becomes of the log, the next broker must find the place free.
+    try {
+      runtimeDir.close();
+    } finally {
+      log.logger.fatal({ err: error }, 'the broker dies of an error that nobody expected');
+      log.close();
+    }
   });
   try {
     await runBroker(settings, context, runtimeDir, log.logger);
@@ -90,40 +105,54 @@ async function serve(settings: BrokerSettings, context: CliContext): Promise<voi
   }
 }
 
+/** What HTTP asks of the broker, which is there a moment later than HTTP is. */
+class BrokerToCome {
+  broker: RunningBroker | null = null;
+
+  snapshot(): BrokerSnapshot {
+    if (this.broker === null) throw new Error('the broker has not started yet');
+    return this.broker.snapshot();
+  }
+
+  readiness(): Readiness {
+    if (this.broker !== null) return this.broker.readiness();
+    return { ready: false, checks: [{ name: 'started', ok: false, detail: 'the broker is starting' }] };
+  }
+}
+
+/** The epoch is taken when everything else is had: there are 65,535, and a broker that cannot start must not use them up. */
 async function runBroker(
   settings: BrokerSettings,
   context: CliContext,
   runtimeDir: RuntimeDir,
   logger: Logger,
 ): Promise<void> {
-  const epoch = await nextEpoch({ stateDir: settings.stateDir.value });
   const policy = ownerOnly(context.uid);
-  const quota = settings.memoryQuotaBytes.value;
-  const broker = await startBroker({
-    runtimeDir,
-    epoch,
-    policy,
+  const toCome = new BrokerToCome();
+  const http = await startHttpServer({
+    broker: { snapshot: () => toCome.snapshot(), readiness: () => toCome.readiness(), policy },
+    socketPath: runtimeDir.httpSocket,
+    socketMode: runtimeDir.socketMode,
+    http: settings.http.value,
+    metricsOnTcp: settings.httpMetrics.value,
     logger,
-    ...(quota !== null && { memoryQuotaBytes: quota }),
   });
   try {
-    const http = await startHttpServer({
-      broker: { snapshot: () => broker.snapshot(), readiness: () => broker.readiness(), policy },
-      socketPath: runtimeDir.httpSocket,
-      socketMode: runtimeDir.socketMode,
-      http: settings.http.value,
-      metricsOnTcp: settings.httpMetrics.value,
-      logger,
-    });
+    const epoch = await nextEpoch({ stateDir: settings.stateDir.value });
+    const quota = settings.memoryQuotaBytes.value;
+    const memory = quota === null ? {} : { memoryQuotaBytes: quota };
+    const broker = await startBroker({ runtimeDir, epoch, policy, logger, ...memory });
+    toCome.broker = broker;
     try {
       logger.info({ runtimeDir: runtimeDir.path, pid: process.pid, epoch, http: http.tcpAddress }, 'ready');
       context.stdout.write(`leasehold: serving ${runtimeDir.path}\n`);
       if ((await toldToStop(broker, context.signal)) === 'by-signal') await broker.drain(settings.drainMs.value);
     } finally {
       await http.close();
+      await broker.close();
     }
   } finally {
-    await broker.close();
+    await http.close();
   }
   logger.info('stopped');
 }

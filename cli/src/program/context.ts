@@ -22,7 +22,7 @@ export interface CliContext {
   readonly stderrIsTty: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
-  /** Aborted by the first SIGINT or SIGTERM, or when the reader of stdout is gone. A second signal ends the process at once. */
+  /** Aborted by the first of STOP_SIGNALS, or when stdout cannot be written. A second signal ends the process at once. */
   readonly signal: AbortSignal;
   /** What was set, if anything. */
   readonly exitCode: ExitCode | undefined;
@@ -35,12 +35,16 @@ export interface CliContext {
   onFatal(hook: (error: unknown) => void): () => void;
 }
 
+/** The signals that tell a command to stop: Ctrl-C, a supervisor, and a terminal that was closed. */
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+export type StopSignal = (typeof STOP_SIGNALS)[number];
+
 /** Why `signal` was aborted, when a signal of the system did it. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
-  readonly signalName: 'SIGINT' | 'SIGTERM';
+  readonly signalName: StopSignal;
 
-  constructor(signalName: 'SIGINT' | 'SIGTERM') {
+  constructor(signalName: StopSignal) {
     super(`interrupted by ${signalName}`);
     this.signalName = signalName;
   }

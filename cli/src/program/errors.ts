@@ -5,7 +5,7 @@ import { LeaseholdError } from '@leasehold/client';
 import { CommanderError } from 'commander';
 import { OutputClosedError } from '../video/errors.ts';
 import { type CliContext, InterruptedError } from './context.ts';
-import { EXIT_CODE_OF_REASON, ExitCode } from './exit-codes.ts';
+import { EXIT_CODE_OF_REASON, EXIT_CODE_OF_SIGNAL, ExitCode } from './exit-codes.ts';
 import { colorsFor } from './output.ts';
 
 /** What was typed makes no sense. */
@@ -41,8 +41,7 @@ export function reportError(error: unknown, context: CliContext): ExitCode {
 /** How a process ends whose command was told to stop. */
 export function exitCodeOfAbort(signal: AbortSignal): ExitCode {
   const reason: unknown = signal.reason;
-  if (!(reason instanceof InterruptedError)) return ExitCode.done;
-  return reason.signalName === 'SIGINT' ? ExitCode.interrupted : ExitCode.terminated;
+  return reason instanceof InterruptedError ? EXIT_CODE_OF_SIGNAL[reason.signalName] : ExitCode.done;
 }
 
 /** Whatever the message holds, it is one line and cannot steer the terminal. */

@@ -2,6 +2,7 @@
  * The exit codes that scripts depend on, and the one table from reasons to them. A reason that is missing here does not compile.
  */
 import type { ErrorCode } from '@leasehold/client';
+import type { StopSignal } from './context.ts';
 
 export const ExitCode = {
   done: 0,
@@ -11,12 +12,20 @@ export const ExitCode = {
   denied: 4,
   notFound: 5,
   timedOut: 6,
+  /** 128 + SIGHUP. */
+  hungUp: 129,
   /** 128 + SIGINT. */
   interrupted: 130,
   /** 128 + SIGTERM. */
   terminated: 143,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+export const EXIT_CODE_OF_SIGNAL: Readonly<Record<StopSignal, ExitCode>> = {
+  SIGHUP: ExitCode.hungUp,
+  SIGINT: ExitCode.interrupted,
+  SIGTERM: ExitCode.terminated,
+};
 
 const { failed, wrongUsage, brokerUnreachable, denied, notFound, timedOut } = ExitCode;
 

@@ -33,6 +33,7 @@ describe('processContext', () => {
     for (const [second, code] of [
       ['SIGINT', 130],
       ['SIGTERM', 143],
+      ['SIGHUP', 129],
     ] as const) {
       const child = start(
         `${STAY} context.signal.addEventListener('abort', () => console.log(context.signal.reason.signalName));`,

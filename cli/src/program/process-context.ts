@@ -1,8 +1,8 @@
 /** The context of the real process: its streams, signals and last words. Made once, by main.ts. */
 import { OutputClosedError } from '../video/errors.ts';
-import { type CliContext, InterruptedError } from './context.ts';
+import { type CliContext, InterruptedError, STOP_SIGNALS } from './context.ts';
 import { oneLine } from './errors.ts';
-import { ExitCode } from './exit-codes.ts';
+import { EXIT_CODE_OF_SIGNAL, ExitCode } from './exit-codes.ts';
 
 export function processContext(): CliContext {
   const abort = new AbortController();
@@ -43,22 +43,27 @@ export function processContext(): CliContext {
 }
 
 function stopOnSignals(abort: AbortController): void {
-  for (const signalName of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signalName of STOP_SIGNALS) {
     process.on(signalName, () => {
-      if (abort.signal.reason instanceof InterruptedError) {
-        process.exit(signalName === 'SIGINT' ? ExitCode.interrupted : ExitCode.terminated);
-      }
+      if (abort.signal.reason instanceof InterruptedError) process.exit(EXIT_CODE_OF_SIGNAL[signalName]);
       abort.abort(new InterruptedError(signalName));
     });
   }
 }
 
-/** A reader that goes away (`… | head`) is an end like any other. */
+/**
+ * A reader that goes away (`… | head`) is an end like any other. Any other failure ends the command, too, but in order: a broker whose
+ * stdout is full still drains.
+ */
 function survivePipes(abort: AbortController): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return abort.abort(new OutputClosedError(error));
     process.stderr.write(`leasehold: cannot write the output: ${oneLine(error.message)}\n`);
-    process.exit(ExitCode.failed);
+    // Whatever the command makes of it.
+    process.once('exit', () => {
+      process.exitCode = ExitCode.failed;
+    });
+    abort.abort(error);
   });
   // Nobody is left who could be told.
   process.stderr.on('error', () => undefined);

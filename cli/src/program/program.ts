@@ -33,7 +33,8 @@ Examples:
   leasehold subscribe cameras/front | ffplay -
   leasehold demo                                         see it all at once
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 broker unreachable, 4 denied, 5 not found, 6 timed out, 130 Ctrl-C.`;
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 broker unreachable, 4 denied, 5 not found, 6 timed out;
+129 terminal closed (SIGHUP), 130 Ctrl-C (SIGINT), 143 told to stop (SIGTERM). serve that drained ends with 0.`;
 
 /** Runs the command that `args` (without node and script) name, to its end. Never rejects. */
 export async function runProgram(args: readonly string[], context: CliContext): Promise<ExitCode> {
