@@ -69,7 +69,7 @@ interface ListOptions extends WaitOptions {
 }
 
 /**
- * Connects to the broker of this host.
+ * Connects to the broker of this host, which must be another process: a publisher may wait for it without returning to the event loop.
  * @throws LeaseholdError BROKER_UNREACHABLE, which lists every path tried and how to start a broker; PERMISSION_DENIED,
  *   PATH_TOO_LONG, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, DRAINING, TIMED_OUT, ABORTED.
  */

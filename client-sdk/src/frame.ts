@@ -87,7 +87,8 @@ export class Frame implements Disposable {
 
   /**
    * Keeps the pin, and the bytes, until `promise` settles, however early the frame is released. For whatever works on the bytes
-   * asynchronously or in native code: it took the pointer when it was called, and detaching does not stop it.
+   * asynchronously or in native code: it took the pointer when it was called, and detaching does not stop it. Released too early, such
+   * work sees another frame or zeros, and `node:zlib` throws where nobody can catch it; memory faults are ruled out.
    * @returns the promise's own outcome.
    */
   async holdUntil<T>(promise: PromiseLike<T>): Promise<T> {
