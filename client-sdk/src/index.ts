@@ -1,10 +1,11 @@
 /** Leasehold's client: connect to the broker of this host, create channels and mappings, publish and subscribe without a copy. */
 
-export { type ErrorCode, LeaseholdError } from '@leasehold/proto';
+export { checkName, type ErrorCode, LeaseholdError } from '@leasehold/proto';
 export type { PageKind, ViewMode } from '@leasehold/shm-core/internal';
 export { monotonicNs } from '@leasehold/shm-core/internal';
 export { Broker, type ChannelOptions, type ConnectOptions, connect, type MappingOptions } from './broker.ts';
 export { Channel } from './channel.ts';
+export { type BrokerSockets, findBroker, runtimeDirCandidates, type WhereToLook } from './find-broker.ts';
 export { Frame, type FrameInfo } from './frame.ts';
 export type { WaitOptions } from './limits.ts';
 export { Loan, type PublishOptions } from './loan.ts';

@@ -196,6 +196,16 @@ describe('every command', () => {
     }
   });
 
+  it.each([
+    ['rm', 'no/../name'],
+    ['inspect', 'no/../name'],
+    ['subscribe', 'no/../name', '--wait-ms', '0'],
+  ])('%s %s is wrong usage: nothing can have that name', async (...args) => {
+    const { code, out, err } = await run(env, args);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain('no/../name');
+  });
+
   it.each([['ls'], ['inspect', 'x'], ['watch'], ['rm', 'x'], ['subscribe', 'x'], ['publish', 'x']])(
     '%s without a broker is 3, and says where it looked and how to start one',
     async (...args) => {

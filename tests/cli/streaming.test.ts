@@ -1,5 +1,5 @@
 // `publish` and `subscribe` as people use them: who waits for whom, who ends when, and with which exit code.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@leasehold/client';
 import { describe, expect, it } from 'vitest';
@@ -39,11 +39,20 @@ describe('subscribe', () => {
     });
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('that waits for its channel ends at once at %s', async (signal) => {
+  it('leaves an older recording alone when there is no broker', async () => {
+    const film = join(tempDir(), 'film.y4m');
+    writeFileSync(film, 'an older recording');
+    const nowhere = { ...env, LEASEHOLD_RUNTIME_DIR: tempDir() };
+    expect(await run(nowhere, ['subscribe', 'late', '--output', film])).toMatchObject({ code: 3 });
+    expect(readFileSync(film, 'utf8')).toBe('an older recording');
+  });
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('that waits for its channel ends at once at %s', async (signal) => {
     const waiting = leasehold(['subscribe', 'late'], { env });
     await broker.sessionOf(waiting.pid);
     waiting.child.kill(signal);
-    expect(await outcomeOf(waiting)).toEqual({ code: signal === 'SIGINT' ? 130 : 143, out: '', err: '' });
+    const code = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal];
+    expect(await outcomeOf(waiting)).toEqual({ code, out: '', err: '' });
   });
 
   it('that waits for frames ends with 130 at Ctrl-C, and the channel forgets it', async () => {

@@ -5,7 +5,7 @@
  * `epoch` is replaced by rename, so the lock is on a file of its own, `epoch.lock`, which is never removed.
  */
 import { mkdirSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LeaseholdError } from '@leasehold/proto';
 import { type OwnedFd, tryLockFile } from '@leasehold/shm-core/internal';
@@ -32,7 +32,7 @@ export async function nextEpoch(options: EpochOptions): Promise<number> {
   const { stateDir } = options;
   const uid = options.uid ?? process.geteuid?.() ?? 0;
   const lock = await attempt(stateDir, () => {
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    makeDurably(stateDir);
     requireTrustedDirectory(stateDir, { role: 'state directory', uid, symlink: 'follow' });
     return lockEpoch(stateDir);
   });
@@ -44,6 +44,14 @@ export async function nextEpoch(options: EpochOptions): Promise<number> {
   } finally {
     lock.close();
   }
+}
+
+/** A directory is on the disk when the one it stands in is: without that, a crash could take the epoch with it. */
+function makeDurably(stateDir: string): void {
+  const first = mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  const top = dirname(first);
+  for (let made = resolve(stateDir); made !== top; made = dirname(made)) syncDirectory(dirname(made));
 }
 
 async function lockEpoch(stateDir: string): Promise<OwnedFd> {

@@ -50,7 +50,7 @@ export interface RuntimeDir {
   readonly bellsDir: string;
   /** What mode the sockets in it are to have. */
   readonly socketMode: number;
-  /** Removes sockets and bells, then the lock, then the directory if it was made for this broker and nothing else is in it. Idempotent. */
+  /** Removes sockets and silent bells, then the lock, then the directory if it was made for this broker and nothing else is in it. Idempotent. */
   close(): void;
 }
 
@@ -79,6 +79,7 @@ export function openRuntimeDir(options: RuntimeDirOptions): RuntimeDir {
     sweep(layout);
     makeBellsDir(layout, uid);
   } catch (error) {
+    if (created) removeIfOnlyLock(layout.path);
     lock.close();
     throw error;
   }
@@ -170,7 +171,7 @@ function sweep(layout: Layout): void {
     if (!stats.isSocket()) throw new Error(`${socket} is in the way and is no socket; remove it`);
     rmSync(socket);
   }
-  removeBells(layout.bellsDir, 'silent');
+  removeBells(layout.bellsDir);
 }
 
 function makeBellsDir(layout: Layout, uid: number): void {
@@ -184,15 +185,15 @@ function makeBellsDir(layout: Layout, uid: number): void {
   chmodSync(layout.bellsDir, layout.system ? 0o711 : 0o700);
 }
 
-/** `silent`: only bells that nobody hears. Clients of a broker that died may still be ringing one another. */
-function removeBells(bellsDir: string, which: 'silent' | 'all'): void {
+/** Only those that nobody hears: clients of a broker that ended may still be ringing one another. */
+function removeBells(bellsDir: string): void {
   if (lstatSync(bellsDir, { throwIfNoEntry: false })?.isDirectory() !== true) return;
   const ringer = openRinger();
   try {
     for (const entry of readdirSync(bellsDir, { withFileTypes: true })) {
       const path = join(bellsDir, entry.name);
       if (!entry.isSocket()) continue;
-      if (which === 'all' || ringer.ring(path, A_RING) === 'gone') rmSync(path, { force: true });
+      if (ringer.ring(path, A_RING) === 'gone') rmSync(path, { force: true });
     }
   } finally {
     ringer.close();
@@ -204,16 +205,18 @@ function giveBack(layout: Layout, lock: OwnedFd, created: boolean): void {
   try {
     for (const socket of [layout.controlSocket, layout.attachSocket, layout.httpSocket])
       rmSync(socket, { force: true });
-    removeBells(layout.bellsDir, 'all');
+    removeBells(layout.bellsDir);
     removeIfEmpty(layout.bellsDir);
-    const others = readdirSync(layout.path).some((name) => name !== 'broker.lock');
-    if (created && !others) {
-      rmSync(join(layout.path, 'broker.lock'), { force: true });
-      removeIfEmpty(layout.path);
-    }
+    if (created) removeIfOnlyLock(layout.path);
   } finally {
     lock.close();
   }
+}
+
+function removeIfOnlyLock(path: string): void {
+  if (readdirSync(path).some((name) => name !== 'broker.lock')) return;
+  rmSync(join(path, 'broker.lock'), { force: true });
+  removeIfEmpty(path);
 }
 
 function removeIfEmpty(path: string): void {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +27,7 @@ const startBroker = async (readiness: ServingStatus): Promise<HealthImplementati
   const server = new grpc.Server();
   const health = new HealthImplementation({ 'leasehold-liveness': 'SERVING', 'leasehold-readiness': readiness });
   health.addToServer(server);
+  writeFileSync(join(runtimeDir, 'attach.sock'), '');
   await new Promise<void>((resolve, reject) => {
     const credentials = grpc.ServerCredentials.createInsecure();
     server.bindAsync(`unix:${controlSocket}`, credentials, (error) => (error === null ? resolve() : reject(error)));
@@ -55,7 +56,7 @@ describe('leasehold health', () => {
   it('is 3 when nobody answers, and says how to start a broker', async () => {
     const unreachable = await health();
     expect(unreachable).toMatchObject({ exitCode: 3, out: '' });
-    expect(unreachable.err).toContain(`no broker answers on ${controlSocket}`);
+    expect(unreachable.err).toContain(`no broker answers at ${join(runtimeDir, 'attach.sock')}`);
     expect(unreachable.err).toContain('leasehold serve');
   });
 
@@ -90,6 +91,7 @@ describe('leasehold health', () => {
   });
 
   it('is not held up by somebody who accepts and says nothing', async () => {
+    writeFileSync(join(runtimeDir, 'attach.sock'), '');
     const sockets: Socket[] = [];
     const silent = await new Promise<NetServer>((resolve) => {
       const server = createServer((socket) => sockets.push(socket)).listen(controlSocket, () => resolve(server));
@@ -112,13 +114,24 @@ describe('leasehold health', () => {
     expect(context.printed.err).toBe('');
   });
 
-  it.skipIf(process.getuid?.() !== 0)('is 4 for a user who may not connect (skipped: needs root)', async () => {
+  it('looks where the other commands look, and not where systemd has its own services put things', async () => {
+    await startBroker('SERVING');
+    const asOthers = fakeContext({ env: { LEASEHOLD_RUNTIME_DIR: runtimeDir, RUNTIME_DIRECTORY: '/nowhere' } });
+    expect(await runProgram(['health'], asOthers)).toBe(0);
+    const misled = fakeContext({ env: { RUNTIME_DIRECTORY: runtimeDir, XDG_RUNTIME_DIR: '/nowhere' }, uid: 54_321 });
+    await runProgram(['health'], misled);
+    expect(misled.printed.out + misled.printed.err).not.toContain(runtimeDir);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('is 4 at once for a user who may not connect (skipped: needs root)', async () => {
     await startBroker('SERVING');
     chmodSync(controlSocket, 0o600);
     chmodSync(runtimeDir, 0o755);
     process.seteuid?.(65_534);
     try {
-      expect(await health()).toMatchObject({ exitCode: 4, err: expect.stringContaining('may not connect') });
+      for (const wait of [[], ['--wait-ms', '86400000']]) {
+        expect(await health(...wait)).toMatchObject({ exitCode: 4, err: expect.stringContaining('may not connect') });
+      }
     } finally {
       process.seteuid?.(0);
     }

@@ -1,7 +1,8 @@
 /** `leasehold health`: for scripts and health checks, whether a broker lives (is ready), or waits until one does (is). */
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type HealthService, HealthServices, probeHealth, resolveRuntimeDir } from '@leasehold/broker';
-import { LeaseholdError } from '@leasehold/client';
+import { type HealthService, HealthServices, probeHealth } from '@leasehold/broker';
+import { findBroker, LeaseholdError, runtimeDirCandidates, type WhereToLook } from '@leasehold/client';
 import type { Command } from 'commander';
 import type { CliContext } from '../program/context.ts';
 import { oneLine } from '../program/errors.ts';
@@ -21,7 +22,7 @@ interface HealthOptions {
   readonly format: OutputFormat;
 }
 
-/** What the candidates answered. `error` says why the last of those that count gave no answer. */
+/** What was answered; `error` says why nothing was. */
 interface Health {
   readonly status: 'serving' | 'not-serving' | 'unreachable';
   readonly controlSocket: string;
@@ -51,49 +52,37 @@ export function register(program: Command, context: CliContext): void {
 async function checkHealth(options: HealthOptions, context: CliContext): Promise<void> {
   const waitMs = options.waitMs === undefined ? 0 : parseInteger(options.waitMs, 0, WAIT_MS_MAX);
   const service = options.ready ? HealthServices.readiness : HealthServices.liveness;
-  const sockets = candidateSockets(options, context);
+  const where = { runtimeDir: options.runtimeDir, env: context.env, uid: context.uid };
   const endMs = performance.now() + waitMs;
-  let health = await ask(sockets, service, PROBE_TIMEOUT_MS);
-  while (health.status !== 'serving' && performance.now() < endMs) {
+  let health = await ask(where, service, PROBE_TIMEOUT_MS);
+  while (isWorthWaiting(health) && performance.now() < endMs) {
     await delay(Math.min(POLL_MS, endMs - performance.now()), undefined, { signal: context.signal });
-    health = await ask(sockets, service, Math.max(POLL_MS, Math.min(PROBE_TIMEOUT_MS, endMs - performance.now())));
+    health = await ask(where, service, Math.max(POLL_MS, Math.min(PROBE_TIMEOUT_MS, endMs - performance.now())));
   }
   print(health, service, options.format, context);
   if (health.status === 'serving') return;
-  if (waitMs > 0) throw waitedInVain(health, service, waitMs);
+  if (waitMs > 0 && isWorthWaiting(health)) throw waitedInVain(health, service, waitMs);
   if (health.error !== undefined) throw health.error;
   context.stderr.write(`leasehold: the broker on ${health.controlSocket} is not ready\n`);
   context.setExitCode(ExitCode.failed);
 }
 
-/** A directory that was named is the only one; otherwise the user's own broker comes before that of the system. */
-function candidateSockets(options: HealthOptions, context: CliContext): string[] {
-  const { runtimeDir } = options;
-  const own = resolveRuntimeDir({ ...(runtimeDir && { runtimeDir }), env: context.env, uid: context.uid });
-  const named = own.origin !== 'default' && own.origin !== 'XDG_RUNTIME_DIR';
-  const directories = named ? [own.path] : [own.path, '/run/leasehold'];
-  return [...new Set(directories)].map((directory) => `${directory}/control.sock`);
+/** Time does not give this user leave. */
+function isWorthWaiting({ status, error }: Health): boolean {
+  return status !== 'serving' && error?.code !== 'PERMISSION_DENIED';
 }
 
-/** The first candidate that answers; if none does, why the first that is there did not. */
-async function ask(sockets: readonly string[], service: HealthService, timeoutMs: number): Promise<Health> {
-  const failures: Health[] = [];
-  for (const controlSocket of sockets) {
-    try {
-      const serving = await probeHealth({ controlSocket, service, timeoutMs });
-      return { status: serving ? 'serving' : 'not-serving', controlSocket };
-    } catch (error) {
-      if (!(error instanceof LeaseholdError)) throw error;
-      failures.push({ status: 'unreachable', controlSocket, error });
-    }
+/** Asks the broker that every other command would use. */
+async function ask(where: WhereToLook, service: HealthService, timeoutMs: number): Promise<Health> {
+  let controlSocket = join(runtimeDirCandidates(where)[0] ?? '', 'control.sock');
+  try {
+    controlSocket = findBroker(where).controlSocket;
+    const serving = await probeHealth({ controlSocket, service, timeoutMs });
+    return { status: serving ? 'serving' : 'not-serving', controlSocket };
+  } catch (error) {
+    if (!(error instanceof LeaseholdError)) throw error;
+    return { status: 'unreachable', controlSocket, error };
   }
-  const worst = failures.find(({ error }) => error?.code !== 'BROKER_UNREACHABLE');
-  return worst ?? { status: 'unreachable', controlSocket: sockets[0] ?? '', error: unreachable(sockets) };
-}
-
-function unreachable(sockets: readonly string[]): LeaseholdError {
-  const message = `no broker answers on ${sockets.join(' or ')}; start one with \`leasehold serve\``;
-  return new LeaseholdError('BROKER_UNREACHABLE', message, { metadata: { sockets: sockets.join(':') } });
 }
 
 function waitedInVain(health: Health, service: HealthService, waitMs: number): LeaseholdError {

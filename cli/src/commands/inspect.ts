@@ -1,5 +1,5 @@
 /** `leasehold inspect`: everything the broker knows about one mapping. */
-import type { PrincipalInfo } from '@leasehold/client';
+import { checkName, type PrincipalInfo } from '@leasehold/client';
 import type { Command } from 'commander';
 import type { CliContext } from '../program/context.ts';
 import {
@@ -21,6 +21,7 @@ export function register(program: Command, context: CliContext): void {
     .argument('<name>', 'its name')
     .addOption(formatOption())
     .action(async (name: string, { format }: { format: OutputFormat }, command: Command) => {
+      checkName(name);
       const mapping = await withBroker(command, context, (broker) => findSummary(broker, name, context.signal));
       if (format === 'json') printJson(context, mapping);
       else printSummary(mapping, context);

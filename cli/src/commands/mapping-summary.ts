@@ -62,7 +62,7 @@ export function pagesText({ memory }: Pick<MappingInfo, 'memory'>): string {
   return memory.fallbackReason === null ? memory.pageKind : `${memory.pageKind} (${memory.fallbackReason})`;
 }
 
-/** For people, for example `channel 1920×1080 RGBA, 8 slots, 66.4 MiB`. */
+/** For people, for example `cameras/front  channel, 66.4 MiB, hugetlb-2m pages`. */
 export function mappingText(mapping: MappingInfo): string {
   const kind = mapping.channel ? 'channel' : 'mapping';
   return `${printable(mapping.name)}  ${kind}, ${formatBytes(mapping.memory.mappedBytes)}, ${pagesText(mapping)} pages`;

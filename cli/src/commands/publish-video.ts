@@ -16,6 +16,8 @@ const POLL_MS = 20;
 const COUNT_INTERVAL_MS = 1_000;
 /** Ctrl-C means now: a slow subscriber does not keep the end mark waiting for longer. */
 const LAST_WORD_MS = 1_000;
+/** How many frames in a row may find no slot because the memory of somebody who just joined cannot be had. */
+const REFUSALS_MAX = 8;
 
 export interface VideoPublication {
   readonly broker: Broker;
@@ -96,6 +98,7 @@ class VideoPublisher {
   readonly #startMs = performance.now();
   #countDueMs = 0;
   #subscriberCount = 0;
+  #refusals = 0;
   /** Where a frame goes for which there is no slot: it must be read to get to the next one. */
   #discarded: Uint8Array | null = null;
 
@@ -143,8 +146,21 @@ class VideoPublisher {
   }
 
   async #loan(): Promise<Loan | null> {
-    if (this.#channel.overflow === 'overwrite') return this.#publisher.tryLoan();
+    if (this.#channel.overflow === 'overwrite') return this.#tryLoan();
     return this.#patiently(() => this.#publisher.loan({ signal: this.#signal }));
+  }
+
+  /** Nobody is waited for, a broker that is slow for a moment neither: the frame is dropped. */
+  #tryLoan(): Loan | null {
+    try {
+      const loan = this.#publisher.tryLoan();
+      this.#refusals = 0;
+      return loan;
+    } catch (error) {
+      const passing = error instanceof LeaseholdError && error.retryable && !this.#lost.aborted;
+      if (!passing || ++this.#refusals > REFUSALS_MAX) throw error;
+      return null;
+    }
   }
 
   /** On a `block` channel the slowest subscriber sets the pace, however slow it is, as in a pipe. */

@@ -75,6 +75,7 @@ async function startOutput(
   raw: boolean,
   context: CliContext,
 ): Promise<StartedOutput> {
+  await output.begin();
   const header: VideoHeader | null = raw ? null : videoHeaderFromFrameFormat(subscriber.format);
   if (header !== null) {
     const writer = new Y4mWriter(output.stream);

@@ -1,4 +1,5 @@
 /** `leasehold rm`: deletes channels and mappings. Whoever uses one is told; what was taken stays readable until it is released. */
+import { checkName } from '@leasehold/client';
 import type { Command } from 'commander';
 import type { CliContext } from '../program/context.ts';
 import { reportError } from '../program/errors.ts';
@@ -18,6 +19,7 @@ export function register(program: Command, context: CliContext): void {
         for (const name of names) {
           context.signal.throwIfAborted();
           try {
+            checkName(name);
             await broker.deleteMapping(name, { signal: context.signal });
           } catch (error) {
             const exitCode = reportError(error, context);

@@ -1,4 +1,5 @@
 /** `leasehold subscribe`: writes what is published to a channel, straight out of shared memory. */
+import { checkName } from '@leasehold/client';
 import type { Command } from 'commander';
 import type { CliContext } from '../program/context.ts';
 import { receiveVideo } from './receive-video.ts';
@@ -24,6 +25,7 @@ export function register(program: Command, context: CliContext): void {
     .addHelpText('after', HELP)
     .action(async (name: string, flags: SubscribeFlags, self: Command) => {
       const options = parseSubscribeFlags(flags);
+      checkName(name);
       const output = await openVideoOutput(options.output, context);
       try {
         await withBroker(self, context, (broker) => receiveVideo({ broker, name, output, options, context }));

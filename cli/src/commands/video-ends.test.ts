@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -92,5 +92,17 @@ describe('the output of subscribe', () => {
     await output.close();
     expect(await write).toBeInstanceOf(Error);
     await silentReader.close();
+  });
+
+  it('keeps an older recording until the new one begins', async () => {
+    const file = join(directory, 'film.y4m');
+    await writeFile(file, 'an older recording');
+    const nothingCame = await openVideoOutput(file, fakeContext());
+    await nothingCame.close();
+    expect(await readFile(file, 'utf8')).toBe('an older recording');
+    const output = await openVideoOutput(file, fakeContext());
+    await output.begin();
+    await new Promise<void>((resolve) => output.stream.end('a new one', () => resolve()));
+    expect(await readFile(file, 'utf8')).toBe('a new one');
   });
 });

@@ -95,7 +95,7 @@ export function reportRemarks(report: DemoReport): string[] {
   const gigabytes = (report.bytesShared / 1e9).toFixed(2);
   return [
     `${RASTER.width}×${RASTER.height} ${FOURCC}, ${(FRAME_BYTES / 1e6).toFixed(1)} MB a frame. Latency is from publish to take.`,
-    `Bytes handed over: ${gigabytes} GB to ${report.subscribers.length} processes. Bytes copied by us: ${report.bytesCopied}.`,
+    `Bytes handed over: ${gigabytes} GB to ${report.subscribers.length} processes. Bytes copied by us: ${report.bytesCopied}, by construction.`,
     `Pages: ${pagesText(report.pages)}.`,
   ];
 }
