@@ -99,26 +99,15 @@ class Candidacy {
   }
 }
 
-/** Reads the rest of the stream: it says nothing more until the lease ends. */
+/** Reads the rest of the stream: it says nothing more until it ends. */
 function watchLease(events: AsyncIterator<OpenPublisherResponse>, stream: AbortController): LeaseStream {
-  const lost = new AbortController();
-  let closing = false;
-  const read = async (): Promise<void> => {
+  const read = async (): Promise<unknown> => {
     try {
       while ((await events.next()).done !== true);
-      throw new LeaseholdError('LEASE_LOST', 'the broker ended the lease');
+      return new LeaseholdError('LEASE_LOST', 'the broker ended the lease');
     } catch (error) {
-      // A broker that is gone takes no lease away: the words in shared memory say whose it is.
-      const brokerGone = error instanceof LeaseholdError && error.code === 'BROKER_LOST';
-      if (!closing && !brokerGone) lost.abort(error);
+      return error;
     }
   };
-  void read();
-  return {
-    lost: lost.signal,
-    closing: () => {
-      closing = true;
-    },
-    end: () => stream.abort(),
-  };
+  return { ended: read(), end: () => stream.abort() };
 }

@@ -38,10 +38,8 @@ export interface GrantedPublisher {
 
 /** The stream that is the lease. */
 export interface LeaseStream {
-  /** Aborted with a LeaseholdError when the broker ended the lease. */
-  readonly lost: AbortSignal;
-  /** The end that comes now is wished for. */
-  closing(): void;
+  /** Why it ended, when it did. */
+  readonly ended: Promise<unknown>;
   /** Gives the lease back. */
   end(): void;
 }
@@ -55,6 +53,7 @@ export class Publisher implements AsyncDisposable {
   readonly previousOwnerDied: boolean;
   /** Aborted with a LeaseholdError when the lease is lost: nothing can be published any more. */
   readonly lost: AbortSignal;
+  readonly #lost = new AbortController();
   readonly #session: Session;
   readonly #mapping: AttachedMapping;
   readonly #granted: GrantedPublisher;
@@ -84,7 +83,7 @@ export class Publisher implements AsyncDisposable {
     this.channel = granted.channel;
     this.fencingToken = granted.fencingToken;
     this.previousOwnerDied = granted.previousOwnerDied;
-    this.lost = stream.lost;
+    this.lost = this.#lost.signal;
     this.#session = session;
     this.#mapping = mapping;
     this.#granted = granted;
@@ -103,7 +102,7 @@ export class Publisher implements AsyncDisposable {
       publish: (loan, slot, payloadBytes, fields) => this.#publish(loan, slot, payloadBytes, fields),
       discard: (loan, slot) => this.#discard(loan, slot),
     };
-    this.lost.addEventListener('abort', () => this.#revoke(), { once: true });
+    void stream.ended.then((why) => this.#onStreamEnd(why));
     this.#core.takeOver(granted);
     session.adopt(this);
   }
@@ -274,9 +273,13 @@ export class Publisher implements AsyncDisposable {
     throw stolenView();
   }
 
-  /** The lease is somebody else's: what was lent under it is taken back. */
-  #revoke(): void {
-    if (this.#closing !== null) return;
+  /**
+   * The broker has ended the stream, or is gone itself. The lease is lost only when the words in shared memory say so: a broker that
+   * ends takes nothing away. What was lent under a lost lease is taken back.
+   */
+  #onStreamEnd(why: unknown): void {
+    if (this.#closing !== null || this.#core.holdsLease) return;
+    this.#lost.abort(why);
     for (const loan of [...this.#loans]) loan.revoke(this.#leaseLost());
   }
 
@@ -344,7 +347,6 @@ export class Publisher implements AsyncDisposable {
         stolen = error;
       }
     }
-    this.#stream.closing();
     this.#session.doorbell.wakeAll();
     this.#pages.release();
     this.#mapping.release();

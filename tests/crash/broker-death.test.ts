@@ -1,4 +1,4 @@
-/** The broker killed with SIGKILL: frames go on flowing without it, whoever needs it is told, and another one takes its place. */
+/** The broker killed, or told to end: frames go on flowing without it, whoever needs it is told, and another one takes its place. */
 import { type Channel, connect, LeaseholdError, type Publisher } from '@leasehold/client';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type BrokerProcess, startBroker } from '../support/broker-process.ts';
@@ -47,26 +47,29 @@ async function openChannel(
 }
 
 describe('when the broker is killed', () => {
-  it('publisher and subscribers go on in memory to the end of the stream', async () => {
-    const broker = await startBroker();
-    const { publisher, workers, lost } = await openChannel(broker.runtimeDir);
-    await publish(publisher, FRAMES);
-    broker.child.kill('SIGKILL');
-    while (!lost.aborted) await publish(publisher, 16);
-    await publish(publisher, FRAMES);
-    await publisher.finish();
-    for (const worker of workers) {
-      const { report, code } = await ask<SubscriptionEnding>(worker, 'ending');
-      expect({ ...report, code }).toMatchObject({
-        taken: publisher.published,
-        lost: 0,
-        torn: 0,
-        faults: [],
-        code: null,
-      });
-    }
-    expect(publisher.lost.aborted).toBe(false);
-  });
+  it.each(['SIGKILL', 'SIGTERM'] as const)(
+    'by %s, publisher and subscribers go on in memory to the end of the stream',
+    async (signal) => {
+      const broker = await startBroker(['--drain-ms', '0']);
+      const { publisher, workers, lost } = await openChannel(broker.runtimeDir);
+      await publish(publisher, FRAMES);
+      broker.child.kill(signal);
+      while (!lost.aborted) await publish(publisher, 16);
+      await publish(publisher, FRAMES);
+      await publisher.finish();
+      for (const worker of workers) {
+        const { report, code } = await ask<SubscriptionEnding>(worker, 'ending');
+        expect({ ...report, code }).toMatchObject({
+          taken: publisher.published,
+          lost: 0,
+          torn: 0,
+          faults: [],
+          code: null,
+        });
+      }
+      expect(publisher.lost.aborted).toBe(false);
+    },
+  );
 
   it('clients are told BROKER_LOST, and so is a subscriber that waits for what does not come', async () => {
     const broker = await startBroker();

@@ -1,6 +1,6 @@
 /**
  * Doorbells as files under `bells/`: an unguessable name each, which is also what ringers are told. Invariant: the file is there from
- * the making until `remove`; the receiving end belongs to whoever asked for it.
+ * the making until `remove`, or until the next broker finds that nobody hears it; the receiving end belongs to whoever asked for it.
  */
 import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,6 +24,7 @@ export class SessionBells implements Doorbells {
   readonly #entropy: Entropy;
   readonly #logger: Logger;
   readonly #ringer: Ringer;
+  #left = false;
 
   constructor(directory: string, mode: number, entropy: Entropy, logger: Logger) {
     this.#directory = directory;
@@ -41,11 +42,17 @@ export class SessionBells implements Doorbells {
 
   /** Never fails: the end of a session must not. A file that could not be removed rings nobody, and the next broker sweeps it. */
   remove(name: Uint8Array): void {
+    if (this.#left) return;
     try {
       unlinkSync(this.#pathOf(name));
     } catch (err) {
       this.#logger.warn({ err }, 'a doorbell could not be removed');
     }
+  }
+
+  /** From now on bells stay: the broker ends, and those who hear them may not. */
+  leave(): void {
+    this.#left = true;
   }
 
   /** The payload, mapping id and participant index, is little-endian. */

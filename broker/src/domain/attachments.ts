@@ -28,6 +28,7 @@ export class Attachments {
   readonly tickets: Tickets;
   readonly #options: AttachmentsOptions;
   #lastId = 0n;
+  #frozen = false;
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
@@ -121,7 +122,7 @@ export class Attachments {
 
   /** Its rights are over, at once. `why` null: its owner wished so. */
   end(attachment: Attachment, why: LeaseholdError | null): void {
-    if (!attachment.active) return;
+    if (!attachment.active || this.#frozen) return;
     const { mapping, part, place } = attachment;
     attachment.state = 'ended';
     attachment.endedBecause = why;
@@ -137,6 +138,7 @@ export class Attachments {
 
   /** The process can no longer touch what this participant had: its place is free. Ends it if nobody has. */
   vacate(attachment: Attachment): void {
+    if (this.#frozen) return;
     if (attachment.active) this.end(attachment, null);
     // `complete` comes back here when the page is there.
     if (attachment.state === 'gone' || attachment.pageComing) return;
@@ -153,6 +155,11 @@ export class Attachments {
       this.ringPublisher(mapping);
       this.#options.onGone(mapping, session);
     }
+  }
+
+  /** The broker ends: from now on nobody joins or leaves, and shared memory stays as it is. */
+  freeze(): void {
+    this.#frozen = true;
   }
 
   /** A `block` publisher no longer waits for this subscriber's cursor. */

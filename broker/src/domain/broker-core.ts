@@ -179,9 +179,11 @@ export class BrokerCore {
    * those who have it mapped go on.
    */
   close(): void {
+    this.attachments.freeze();
     for (const session of this.sessions.living()) {
       this.sessions.end(session);
       session.announceEnd();
+      this.#observer.sessionEnded(session, false);
     }
     this.registry.close();
   }

@@ -1,5 +1,5 @@
 /** Channels over a real broker: the queue of publishers, the admission of subscribers, and who may see whose page. */
-import { Lifetime, Overflow } from '@leasehold/proto';
+import { BlockBound, Lifetime, Overflow } from '@leasehold/proto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { closeAll, createChannel, publish, subscribe, useTestBroker } from '../testing/fixture.ts';
 
@@ -67,7 +67,7 @@ describe('a channel', () => {
 
   it('lets its publisher detach a slow subscriber, whose pins count until it acknowledges', async () => {
     const [publisher, slow] = [await client(), await client()];
-    await createChannel(publisher, 'c', { slots: 4, overflow: Overflow.BLOCK });
+    await createChannel(publisher, 'c', { slots: 4, overflow: Overflow.BLOCK, blockBound: BlockBound.DETACH });
     const leader = publish(publisher, 'c');
     await leader.next();
     await leader.next();
