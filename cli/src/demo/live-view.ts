@@ -68,14 +68,14 @@ export function liveLines(figures: LiveFigures, columns: number, colors: Colors)
   return [
     colors.bold(
       clip(
-        `${RASTER.width}×${RASTER.height} ${FOURCC}, ${(FRAME_BYTES / 1e6).toFixed(1)} MB a frame, ${pagesText(pages)} pages`,
+        `${RASTER.width}×${RASTER.height} ${FOURCC}, ${(FRAME_BYTES / 1e6).toFixed(1)} MB a frame, pages: ${pagesText(pages)}`,
       ),
     ),
     '',
     colors.cyan(clip(`${'camera'.padEnd(NAME_CHARACTERS)}${cameraText}`)),
     ...SUBSCRIBER_NAMES.map((name) => clip(`${name.padEnd(NAME_CHARACTERS)}${subscriberText(subscribers.get(name))}`)),
     '',
-    `${colors.green('█'.repeat(filled))}${colors.dim('░'.repeat(Math.max(0, cells - filled)))} ${elapsedS.toFixed(0)} of ${seconds} s`,
+    `${colors.green('█'.repeat(filled))}${colors.dim('░'.repeat(Math.max(0, cells - filled)))} ${Math.floor(elapsedS)} of ${seconds} s`,
   ];
 }
 
