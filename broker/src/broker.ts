@@ -141,6 +141,7 @@ class Broker implements RunningBroker {
         clock: this.#clock,
         logger: logger.child({ component: 'attach' }),
         brokerVersion: this.#facts.version,
+        ownUid: this.#facts.uid,
       });
     } catch (error) {
       await this.close();
@@ -187,8 +188,10 @@ class Broker implements RunningBroker {
 
   async #close(): Promise<void> {
     try {
-      this.#attach?.close();
+      // Clients that stay may go on with what they have mapped, and ring one another.
+      this.#bells.leave();
       this.#core.close();
+      this.#attach?.close();
       await this.#rpc?.close();
     } finally {
       this.#bells.close();

@@ -2,11 +2,12 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Policy } from '../domain/policy.ts';
 import { AttachClient, READ } from '../testing/attach-client.ts';
 import { closeAll, createChannel, createMapping, subscribe, useTestBroker } from '../testing/fixture.ts';
 import { eventually, openDescriptors } from '../testing/test-broker.ts';
 
-const { running, restart, client } = useTestBroker({ beforeEach, afterEach });
+const { running, restart, client, closeClients } = useTestBroker({ beforeEach, afterEach });
 
 describe('a ticket', () => {
   it('works once, and only for the session it was given to', async () => {
@@ -91,16 +92,35 @@ describe('clients that break the rules', () => {
     expect(running().broker.snapshot().sessions).toBe(0);
   });
 
-  it('cannot crowd the attach socket: beyond the bound connections are closed at once', async () => {
+  it('cannot crowd the attach socket: beyond the bound connections are told so and closed', async () => {
     const crowd = Array.from({ length: 100 }, () => new AttachClient(running().runtimeDir.attachSocket));
     const before = openDescriptors();
-    const closed = await Promise.all(
-      crowd.slice(64).map(async (each) => (await each.receive().catch(() => null)) === null),
-    );
-    expect(closed.every(Boolean)).toBe(true);
-    expect(openDescriptors()).toBeLessThanOrEqual(before + 2 * 64);
+    // The last ones: of the others, the refusals may have made room for these.
+    for (const each of crowd.slice(-8)) {
+      expect((await each.receive())?.said).toMatchObject({ case: 'refused', value: { reason: 'TOO_MANY_SESSIONS' } });
+      expect(await each.receive()).toBeNull();
+    }
+    expect(openDescriptors()).toBeLessThanOrEqual(before + 2 * 64 + 32);
     for (const each of crowd) each.close();
     await expect(client()).resolves.toBeDefined();
+  });
+
+  it('whom the policy denies are told at once, also when they speak first, and take no place', async () => {
+    let denied = true;
+    const policy: Policy = () => (denied ? { allowed: false, why: 'the test says so' } : { allowed: true });
+    await restart({ policy, limits: { unwelcomedPerUid: 1 } });
+    const before = openDescriptors();
+    const path = running().runtimeDir.attachSocket;
+    const strangers = Array.from({ length: 40 }, () => new AttachClient(path));
+    strangers.at(-1)?.send({ case: 'hello', value: { protocolVersion: 1, name: 'eager' } });
+    for (const each of strangers.slice(-20)) {
+      expect((await each.receive())?.said).toMatchObject({ case: 'refused', value: { reason: 'PERMISSION_DENIED' } });
+    }
+    denied = false;
+    await expect(client()).resolves.toBeDefined();
+    closeClients();
+    for (const each of strangers) each.close();
+    await eventually(() => openDescriptors() <= before);
   });
 
   it('that never read their answers are dropped', async () => {

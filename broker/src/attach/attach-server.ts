@@ -1,8 +1,9 @@
 /**
- * The attach socket: who connects is named by the kernel at accept, and how many may stand there without a Hello is bounded, of one
- * user and in all, so that neither silence nor a crowd costs anybody else anything.
+ * The attach socket: who connects is named by the kernel at accept. Whom the policy denies is refused there and takes no place; how
+ * many others may stand without a Hello is bounded, of one user and in all, so that neither silence nor a crowd costs anybody else.
  */
 import { rmSync } from 'node:fs';
+import { LeaseholdError } from '@leasehold/proto';
 import {
   acceptConnection,
   listenSeqpacket,
@@ -17,7 +18,9 @@ import type { BrokerCore } from '../domain/broker-core.ts';
 import type { Peer } from '../domain/policy.ts';
 import type { Clock, Timer } from '../domain/ports.ts';
 import { AttachConnection } from './attach-connection.ts';
-import { ConnectionCounts } from './connection-counts.ts';
+import { connectDenial } from './connect-denial.ts';
+import { ConnectionGate } from './connection-gate.ts';
+import { Farewells } from './farewells.ts';
 import type { SessionBells } from './session-bells.ts';
 
 /** Connections taken before others get their turn. */
@@ -33,19 +36,34 @@ export interface AttachServerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly brokerVersion: string;
+  /** Who the broker runs as. */
+  readonly ownUid: number;
 }
 
 export class AttachServer {
   readonly #options: AttachServerOptions;
   readonly #listener: OwnedFd;
   readonly #connections = new Set<AttachConnection>();
-  readonly #unwelcomed = new ConnectionCounts();
+  readonly #unwelcomed: ConnectionGate;
+  readonly #farewells: Farewells;
   #pause: Timer | null = null;
   #outOfDescriptors = false;
 
   /** @throws OsError (EADDRINUSE, EACCES). */
   constructor(options: AttachServerOptions) {
     this.#options = options;
+    const { unwelcomed, unwelcomedReserved, unwelcomedPerUid } = options.core.limits;
+    this.#unwelcomed = new ConnectionGate({
+      placesMax: unwelcomed,
+      placesReserved: unwelcomedReserved,
+      perUidMax: unwelcomedPerUid,
+      deniedPerUidMax: 0,
+      deniedMax: 0,
+      ownUid: options.ownUid,
+      // Whoever is denied was refused before.
+      mayConnect: () => true,
+    });
+    this.#farewells = new Farewells(options.clock, options.logger);
     this.#listener = listenSeqpacket(options.path, options.mode);
     this.#watch();
   }
@@ -83,24 +101,24 @@ export class AttachServer {
 
   #admit(fd: OwnedFd): void {
     const { core, logger } = this.#options;
-    const { limits } = core;
     try {
       const peer: Peer = { ...peerCredentials(fd.raw), groups: peerGroups(fd.raw) };
-      const crowded =
-        this.#unwelcomed.of(peer.uid) >= limits.unwelcomedPerUid || this.#unwelcomed.total >= limits.unwelcomed;
-      if (crowded) return void fd.close();
-      this.#serve(fd, peer);
+      const denial = connectDenial(core, peer);
+      if (denial !== null) return void this.#farewells.refuse(fd, denial);
+      const leave = this.#unwelcomed.enter(peer);
+      if (leave === null) return void this.#farewells.refuse(fd, crowded(peer));
+      this.#serve(fd, peer, leave);
     } catch (error) {
       fd.close();
       logger.debug({ err: error }, 'an attach connection could not be served');
     }
   }
 
-  #serve(fd: OwnedFd, peer: Peer): void {
+  #serve(fd: OwnedFd, peer: Peer, onSettled: () => void): void {
     const { core, bells, clock, logger, brokerVersion } = this.#options;
-    const pidfd = peerPidfd(fd.raw, peer.pid);
-    const onSettled = this.#unwelcomed.add(peer.uid);
+    let pidfd: OwnedFd | null = null;
     try {
+      pidfd = peerPidfd(fd.raw, peer.pid);
       const connection = new AttachConnection(fd, {
         core,
         bells,
@@ -120,15 +138,29 @@ export class AttachServer {
     }
   }
 
+  /** Whether new connections can be taken; false while there is no descriptor for them. */
+  get accepting(): boolean {
+    return !this.#listener.closed && !this.#outOfDescriptors;
+  }
+
   /** Ends every session that came this way. */
   close(): void {
     this.#pause?.cancel();
     if (this.#listener.closed) return;
     this.#listener.close();
     rmSync(this.#options.path, { force: true });
+    this.#farewells.close();
     for (const connection of [...this.#connections]) {
       connection.close(false);
       connection.release();
     }
   }
+}
+
+function crowded({ uid }: Peer): LeaseholdError {
+  return new LeaseholdError(
+    'TOO_MANY_SESSIONS',
+    `Too many connections of uid ${uid}, or in all, have not said Hello; try again in a moment.`,
+    { metadata: { uid: String(uid) } },
+  );
 }

@@ -12,13 +12,24 @@ export interface Limits {
   readonly pendingSessionEvents: number;
   /** Messages that wait for a stream's reader before the stream is ended. */
   readonly pendingStreamMessages: number;
-  /** Connections to the control socket, of one user. */
+  /** Streams of one session that tell what changes. */
+  readonly watchesPerSession: number;
+  /** How long a stream that has failed may stay unread before it is reset, ms. */
+  readonly unreadStreamMs: number;
+  /** Connections to the control socket, of one user and of all; the reserved ones of these are for root and the own user. */
   readonly controlConnectionsPerUid: number;
+  readonly controlConnections: number;
+  readonly controlConnectionsReserved: number;
+  /** The same, of users who may not connect: they can only be told so. */
+  readonly deniedConnectionsPerUid: number;
+  readonly deniedConnections: number;
   /** How long a control connection may take to its first call, ms. */
   readonly firstCallMs: number;
   /** Attach connections that have not said Hello, of one user and of all. */
   readonly unwelcomedPerUid: number;
   readonly unwelcomed: number;
+  /** Of these, kept for root and the broker's own user. */
+  readonly unwelcomedReserved: number;
   /** How long an attach connection may take to its Hello, ms. */
   readonly helloMs: number;
 }
@@ -30,9 +41,16 @@ export const DEFAULT_LIMITS: Limits = {
   ticketTtlMs: 10_000,
   pendingSessionEvents: 256,
   pendingStreamMessages: 1024,
+  watchesPerSession: 16,
+  unreadStreamMs: 2000,
   controlConnectionsPerUid: 512,
+  controlConnections: 2048,
+  controlConnectionsReserved: 256,
+  deniedConnectionsPerUid: 4,
+  deniedConnections: 64,
   firstCallMs: 10_000,
   unwelcomedPerUid: 64,
   unwelcomed: 256,
+  unwelcomedReserved: 64,
   helloMs: 2000,
 };

@@ -124,7 +124,11 @@ describe('/metrics', () => {
       status: 403,
       body: expect.stringContaining('because I say so'),
     });
-    expect(asked).toEqual([{ peer: expect.objectContaining({ pid: process.pid, uid }), action: 'info' }]);
+    const peer = expect.objectContaining({ pid: process.pid, uid });
+    expect(asked).toEqual([
+      { peer, action: 'connect' },
+      { peer, action: 'info' },
+    ]);
   });
 
   it.skipIf(!isRoot)('refuses another user whose connection is let in (skipped: needs root)', async () => {
@@ -204,6 +208,16 @@ describe('connections', () => {
     let answer: Answer | undefined;
     while (answer === undefined) answer = await overSocket('/livez').catch(() => undefined);
     expect(answer.status).toBe(200);
+    for (const socket of held) socket.destroy();
+  });
+
+  it('of users who are denied are few, and enough to ask whether the broker lives', async () => {
+    await start({ policy: () => ({ allowed: false, why: 'because I say so' }) });
+    const held = await Promise.all(Array.from({ length: 3 }, () => opened(connect(socketPath))));
+    expect((await overSocket('/livez')).status).toBe(200);
+    held.push(...(await Promise.all(Array.from({ length: 2 }, () => opened(connect(socketPath))))));
+    await Promise.race(held.map(closed));
+    await expect(overSocket('/livez')).rejects.toThrow(/hang up|ECONNRESET|EPIPE/);
     for (const socket of held) socket.destroy();
   });
 

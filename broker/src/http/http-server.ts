@@ -14,8 +14,9 @@ import { requireAllowedHost } from './allowed-hosts.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { identifyPeers } from './peer-identity.ts';
 
+/** Of each server. On the socket they are shared out, so that those who are denied take few, and root always finds one. */
 const CONNECTIONS_MAX = 128;
-const CONNECTIONS_PER_UID_MAX = 32;
+const SHARES = { placesMax: CONNECTIONS_MAX, placesReserved: 32, perUidMax: 32, deniedPerUidMax: 4, deniedMax: 32 };
 const REQUEST_TIMEOUT_MS = 2_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 /** Node looks for connections that are too slow only this often. */
@@ -87,7 +88,7 @@ function socketServer(options: HttpServerOptions, metrics: Metrics): FastifyInst
   const app = createApp(options);
   const peers = identifyPeers(app.server, {
     peerOf: (fd) => ({ ...peerCredentials(fd), groups: peerGroups(fd) }),
-    connectionsPerUidMax: CONNECTIONS_PER_UID_MAX,
+    gate: { ...SHARES, ownUid: process.geteuid?.() ?? 0, mayConnect: (peer) => broker.policy(peer, 'connect').allowed },
     logger,
   });
   addHealthRoutes(app, broker);
@@ -102,6 +103,7 @@ function socketServer(options: HttpServerOptions, metrics: Metrics): FastifyInst
 
 function tcpServer(options: HttpServerOptions, address: HttpAddress, metrics: Metrics): FastifyInstance {
   const app = createApp(options);
+  app.server.maxConnections = CONNECTIONS_MAX;
   app.addHook('onRequest', requireAllowedHost(address.host));
   addHealthRoutes(app, options.broker);
   app.get('/metrics', async (_request, reply) => {
@@ -123,7 +125,6 @@ function createApp(options: HttpServerOptions): FastifyInstance {
     forceCloseConnections: true,
     http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: CONNECTIONS_CHECK_MS },
   });
-  app.server.maxConnections = CONNECTIONS_MAX;
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
   });

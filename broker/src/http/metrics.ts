@@ -9,10 +9,8 @@ import type { BrokerSnapshot, ChannelSnapshot, Readiness } from '../snapshot.ts'
 import { addProcessMetrics } from './process-metrics.ts';
 
 const RENDER_INTERVAL_MS = 1_000;
-/** Channels beyond these, in the order of the snapshot, are summed up under one label. */
+/** Channels beyond these, in the order of the snapshot, are left out: a sum of the others would fall whenever one comes or goes. */
 const LABELLED_CHANNELS_MAX = 256;
-/** No name of a channel: names hold no parentheses. */
-const OTHER_CHANNELS = '(other)';
 
 export interface MetricsSource {
   snapshot(): BrokerSnapshot;
@@ -96,8 +94,8 @@ function addChannelMetrics(registry: Registry): (channels: readonly ChannelSnaps
   return (channels) => {
     // The totals are kept by the broker; here they are only copied, so each rendering starts from nothing.
     for (const metric of [published, taken, lost, publishers, standbys, subscribers]) metric.reset();
-    for (const [index, channel] of channels.entries()) {
-      const labels = { channel: index < LABELLED_CHANNELS_MAX ? channel.name : OTHER_CHANNELS };
+    for (const channel of channels.slice(0, LABELLED_CHANNELS_MAX)) {
+      const labels = { channel: channel.name };
       published.inc(labels, channel.published);
       taken.inc(labels, channel.takenTotal);
       lost.inc(labels, channel.lostTotal);

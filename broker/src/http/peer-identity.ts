@@ -1,14 +1,15 @@
 /**
  * Who is at the other end of each connection of a server on a Unix socket: asked of the kernel once, at accept. A connection whose
- * peer cannot be named, or whose user has enough of them already, is closed before it can say anything.
+ * peer cannot be named, or that finds no place, is closed before it can say anything.
  */
 import type { Server, Socket } from 'node:net';
+import { ConnectionGate, type GateOptions } from '../attach/connection-gate.ts';
 import type { Peer } from '../domain/policy.ts';
 
 export interface PeerIdentityOptions {
   /** @throws when the descriptor has no peer any more. */
   readonly peerOf: (fd: number) => Peer;
-  readonly connectionsPerUidMax: number;
+  readonly gate: GateOptions;
   readonly logger: { warn(fields: object, message: string): void };
 }
 
@@ -19,21 +20,14 @@ export interface PeerIdentities {
 /** Watches the server's connections from now on. */
 export function identifyPeers(server: Server, options: PeerIdentityOptions): PeerIdentities {
   const peers = new WeakMap<Socket, Peer>();
-  const connectionsByUid = new Map<number, number>();
+  const gate = new ConnectionGate(options.gate);
   // First of the listeners: HTTP parsing must not begin before the peer is known.
   server.prependListener('connection', (socket: Socket) => {
     const peer = identify(socket, options);
-    if (peer === undefined) return void socket.destroy();
-    const { uid } = peer;
-    const connections = connectionsByUid.get(uid) ?? 0;
-    if (connections >= options.connectionsPerUidMax) return void socket.destroy();
-    connectionsByUid.set(uid, connections + 1);
+    const leave = peer === undefined ? null : gate.enter(peer);
+    if (peer === undefined || leave === null) return void socket.destroy();
     peers.set(socket, peer);
-    socket.once('close', () => {
-      const left = (connectionsByUid.get(uid) ?? 1) - 1;
-      if (left > 0) connectionsByUid.set(uid, left);
-      else connectionsByUid.delete(uid);
-    });
+    socket.once('close', leave);
   });
   return { of: (socket) => peers.get(socket) };
 }

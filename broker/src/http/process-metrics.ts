@@ -8,7 +8,8 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 
 /** How often the event loop is looked at. Its delay is what a look comes late. */
 const DELAY_RESOLUTION_MS = 50;
-const QUANTILES = [0.5, 0.99, 1];
+/** Not called `quantile`: that label belongs to summaries. */
+const SHARES = [0.5, 0.99, 1];
 
 export interface ProcessMetrics {
   update(): void;
@@ -28,9 +29,11 @@ export function addProcessMetrics(registry: Registry): ProcessMetrics {
   const external = gauge('nodejs_external_memory_bytes', 'Memory outside the heap that JavaScript objects hold.');
   const openFds = gauge('process_open_fds', 'Open file descriptors.');
   const started = gauge('process_start_time_seconds', 'When the process started, seconds since 1970.');
-  const delay = gauge('leasehold_event_loop_delay_seconds', 'Delay of the event loop since the last reading.', [
-    'quantile',
-  ]);
+  const delay = gauge(
+    'leasehold_event_loop_delay_seconds',
+    'Delay that this share of the turns stayed below, since the last reading.',
+    ['share'],
+  );
   const histogram = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   histogram.enable();
   started.set(Math.round(Date.now() / 1000 - process.uptime()));
@@ -44,7 +47,7 @@ export function addProcessMetrics(registry: Registry): ProcessMetrics {
       heap.set(used.heapUsed);
       external.set(used.external);
       openFds.set(countOpenFds());
-      for (const quantile of QUANTILES) delay.set({ quantile }, delaySeconds(histogram.percentile(quantile * 100)));
+      for (const share of SHARES) delay.set({ share }, delaySeconds(histogram.percentile(share * 100)));
       histogram.reset();
     },
     close: () => void histogram.disable(),

@@ -11,6 +11,15 @@ let directory: string;
 let listener: ControlListener;
 let accepted: Socket[];
 const clock = new FakeClock();
+const GATE = {
+  placesMax: 10,
+  placesReserved: 0,
+  perUidMax: 2,
+  deniedPerUidMax: 1,
+  deniedMax: 1,
+  ownUid: process.geteuid?.() ?? 0,
+  mayConnect: () => true,
+};
 
 const open = async (options: Partial<ControlListenerOptions> = {}): Promise<string> => {
   const path = join(directory, 'control.sock');
@@ -19,7 +28,7 @@ const open = async (options: Partial<ControlListenerOptions> = {}): Promise<stri
     mode: 0o600,
     clock,
     logger: pino({ level: 'silent' }),
-    connectionsPerUidMax: 2,
+    gate: GATE,
     firstCallMs: 1000,
     onConnection: (socket) => accepted.push(socket),
     ...options,
@@ -77,6 +86,13 @@ describe('the control socket', () => {
     });
     await connected(path);
     await eventually(() => accepted.length === 3);
+  });
+
+  it('keeps fewer connections of a user who may not connect', async () => {
+    const path = await open({ gate: { ...GATE, mayConnect: () => false } });
+    await connected(path);
+    await closed(await connected(path));
+    expect(accepted).toHaveLength(1);
   });
 
   it('closes a connection that makes no call in time, and keeps one that made one', async () => {

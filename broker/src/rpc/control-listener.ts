@@ -1,12 +1,12 @@
 /**
  * The control socket. The broker listens itself instead of grpc-js, because only so is the kernel asked who connects before the first
- * byte is read. Invariants: the socket never has a wider mode than it is to have; connections of one user are bounded; one that
- * makes no call in time is closed.
+ * byte is read. Invariants: the socket never has a wider mode than it is to have; connections are bounded, those of users who may
+ * not connect tightly; one that makes no call in time is closed.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { peerCredentials, peerGroups } from '@leasehold/shm-core/internal';
 import type { Logger } from 'pino';
-import { ConnectionCounts } from '../attach/connection-counts.ts';
+import { ConnectionGate, type GateOptions } from '../attach/connection-gate.ts';
 import type { Peer } from '../domain/policy.ts';
 import type { Clock, Timer } from '../domain/ports.ts';
 
@@ -15,7 +15,7 @@ export interface ControlListenerOptions {
   readonly mode: number;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly connectionsPerUidMax: number;
+  readonly gate: GateOptions;
   readonly firstCallMs: number;
   /** Takes a connection whose peer is known by `socket.remoteAddress`. */
   readonly onConnection: (socket: Socket) => void;
@@ -31,11 +31,12 @@ export class ControlListener {
   readonly #options: ControlListenerOptions;
   readonly #server: Server;
   readonly #connections = new Map<string, Connection>();
-  readonly #counts = new ConnectionCounts();
+  readonly #gate: ConnectionGate;
   #lastId = 0;
 
   private constructor(options: ControlListenerOptions) {
     this.#options = options;
+    this.#gate = new ConnectionGate(options.gate);
     this.#server = createServer((socket) => this.#accept(socket));
     this.#server.on('error', (err) => options.logger.error({ err }, 'the control socket failed'));
   }
@@ -69,21 +70,21 @@ export class ControlListener {
   }
 
   #accept(socket: Socket): void {
-    const { logger, clock, connectionsPerUidMax, firstCallMs, onConnection } = this.#options;
+    const { logger, clock, firstCallMs, onConnection } = this.#options;
     socket.on('error', (err) => logger.debug({ err }, 'control connection broke'));
     const peer = this.#identify(socket);
-    if (peer === null || this.#counts.of(peer.uid) >= connectionsPerUidMax) {
+    const leave = peer === null ? null : this.#gate.enter(peer);
+    if (peer === null || leave === null) {
       socket.destroy();
       return;
     }
     this.#lastId += 1;
     const id = `connection-${this.#lastId}`;
-    const uncount = this.#counts.add(peer.uid);
     const firstCallTimer = clock.after(firstCallMs, () => socket.destroy());
     this.#connections.set(id, { socket, peer, firstCallTimer });
     socket.once('close', () => {
       firstCallTimer.cancel();
-      uncount();
+      leave();
       this.#connections.delete(id);
     });
     // What grpc-js shows as a call's peer.

@@ -5,6 +5,7 @@ import type { Peer } from '../domain/policy.ts';
 import type { Session } from '../domain/session.ts';
 import { statusOf } from './failures.ts';
 import { OutgoingStream } from './outgoing-stream.ts';
+import { resetCall } from './reset-call.ts';
 import { callerOf, peerOf, type RpcContext } from './rpc-context.ts';
 
 /** A unary call of a session. `signal` aborts when its caller cancels, or runs out of time. */
@@ -62,6 +63,35 @@ export function serverStream<Request, Response>(
   });
 }
 
+/** A stream that tells its session what changes: each costs something at every change, so one session has few of them. */
+export function watchStream<Request, Response>(
+  context: RpcContext,
+  open: (request: Request, caller: Session, stream: OutgoingStream<Response>) => () => void,
+): grpc.handleServerStreamingCall<Request, Response> {
+  const { watches, core } = context;
+  return serverStream(context, (request, caller, stream) => {
+    const limit = core.limits.watchesPerSession;
+    const count = watches.get(caller) ?? 0;
+    if (count >= limit) {
+      throw new LeaseholdError('QUOTA_EXCEEDED', `A session may watch with ${limit} streams at once.`, {
+        metadata: { limit: String(limit) },
+      });
+    }
+    watches.set(caller, count + 1);
+    const leave = () => void watches.set(caller, (watches.get(caller) ?? 1) - 1);
+    try {
+      const close = open(request, caller, stream);
+      return () => {
+        leave();
+        close();
+      };
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  });
+}
+
 /** A stream that needs no session. */
 export function anonymousStream<Request, Response>(
   context: RpcContext,
@@ -75,6 +105,9 @@ export function anonymousStream<Request, Response>(
     const stream = new OutgoingStream<Response>(call, {
       pendingMax: context.core.limits.pendingStreamMessages,
       logger: context.logger,
+      clock: context.clock,
+      unreadMs: context.core.limits.unreadStreamMs,
+      reset: () => resetCall(call),
     });
     try {
       stream.onClose(open(call.request, call, stream));

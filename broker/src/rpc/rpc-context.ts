@@ -4,6 +4,7 @@ import { LeaseholdError } from '@leasehold/proto';
 import type { Logger } from 'pino';
 import type { BrokerCore } from '../domain/broker-core.ts';
 import type { Peer } from '../domain/policy.ts';
+import type { Clock } from '../domain/ports.ts';
 import type { Session } from '../domain/session.ts';
 
 export interface BrokerFacts {
@@ -18,6 +19,9 @@ export interface RpcContext {
   readonly core: BrokerCore;
   readonly logger: Logger;
   readonly facts: BrokerFacts;
+  readonly clock: Clock;
+  /** How many streams of each session tell what changes. */
+  readonly watches: WeakMap<Session, number>;
   /** Whom the kernel named at the other end of a call’s connection. */
   readonly peerOf: (connectionId: string) => Peer | undefined;
   /** What the Drain RPC asks for; returns at once. */

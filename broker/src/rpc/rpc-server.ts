@@ -11,6 +11,8 @@ import {
   serviceDefinition,
 } from '@leasehold/proto';
 import { HealthImplementation } from 'grpc-health-check';
+import { connectDenial } from '../attach/connect-denial.ts';
+import type { GateOptions } from '../attach/connection-gate.ts';
 import type { Clock } from '../domain/ports.ts';
 import { adminService } from './admin-service.ts';
 import { channelService } from './channel-service.ts';
@@ -19,17 +21,23 @@ import { mappingService } from './mapping-service.ts';
 import type { RpcContext } from './rpc-context.ts';
 import { sessionService } from './session-service.ts';
 
-const REQUEST_BYTES_MAX = 2 ** 20;
-const CONCURRENT_STREAMS_MAX = 1000;
+/** Six times the largest legal request. */
+const REQUEST_BYTES_MAX = 2 ** 16;
+/** A publisher is a stream, and a client has one connection: enough for its publishers and some calls. */
+const CONCURRENT_STREAMS_MAX = 128;
+/** What Node may keep for one connection before it takes no more streams of it, MB. */
+const CONNECTION_MEMORY_MB_MAX = 10;
 const LIVENESS = 'leasehold-liveness';
 /** Serving only while the broker takes something new. */
 const READINESS_SERVICES = ['', 'leasehold-readiness', ...LEASEHOLD_SERVICES.map(({ typeName }) => typeName)];
+
+export type RpcServerContext = Omit<RpcContext, 'peerOf' | 'clock' | 'watches'>;
 
 export interface RpcServerOptions {
   readonly path: string;
   readonly mode: number;
   readonly clock: Clock;
-  readonly context: Omit<RpcContext, 'peerOf'>;
+  readonly context: RpcServerContext;
 }
 
 export class RpcServer {
@@ -51,6 +59,7 @@ export class RpcServer {
     const server = new grpc.Server({
       'grpc.max_receive_message_length': REQUEST_BYTES_MAX,
       'grpc.max_concurrent_streams': CONCURRENT_STREAMS_MAX,
+      'grpc-node.max_session_memory': CONNECTION_MEMORY_MB_MAX,
       interceptors: [
         (_method, call) => {
           listener?.noteCall(call.getPeer());
@@ -58,7 +67,12 @@ export class RpcServer {
         },
       ],
     });
-    const health = addServices(server, { ...context, peerOf: (connectionId) => listener?.peerOf(connectionId) });
+    const health = addServices(server, {
+      ...context,
+      clock,
+      watches: new WeakMap(),
+      peerOf: (connectionId) => listener?.peerOf(connectionId),
+    });
     const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
     try {
       listener = await ControlListener.open({
@@ -66,7 +80,7 @@ export class RpcServer {
         mode,
         clock,
         logger: context.logger,
-        connectionsPerUidMax: limits.controlConnectionsPerUid,
+        gate: gateOf(context),
         firstCallMs: limits.firstCallMs,
         onConnection: (socket) => injector.injectConnection(socket),
       });
@@ -86,6 +100,19 @@ export class RpcServer {
     this.#server.forceShutdown();
     await this.#listener.close();
   }
+}
+
+function gateOf({ core, facts }: RpcServerContext): GateOptions {
+  const { limits } = core;
+  return {
+    placesMax: limits.controlConnections,
+    placesReserved: limits.controlConnectionsReserved,
+    perUidMax: limits.controlConnectionsPerUid,
+    deniedPerUidMax: limits.deniedConnectionsPerUid,
+    deniedMax: limits.deniedConnections,
+    ownUid: facts.uid,
+    mayConnect: (peer) => connectDenial(core, peer) === null,
+  };
 }
 
 function addServices(server: grpc.Server, context: RpcContext): HealthImplementation {

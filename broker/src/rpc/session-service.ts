@@ -1,7 +1,7 @@
 /** SessionService: sessions that live as long as a stream, what happens to one's own, and those of others. */
 import { LeaseholdError, type ServiceImplementation, type SessionService } from '@leasehold/proto';
 import type { SessionEvent } from '../domain/session.ts';
-import { anonymousStream, serverStream, unary } from './handlers.ts';
+import { anonymousStream, unary, watchStream } from './handlers.ts';
 import { sessionMessage, timestamp } from './messages.ts';
 import { peerOf, type RpcContext } from './rpc-context.ts';
 
@@ -15,7 +15,7 @@ export function sessionService(context: RpcContext): ServiceImplementation<typeo
       // It maps nothing, so there is nothing its process could still touch.
       return () => core.endSession(session, true);
     }),
-    watchSession: serverStream(context, (_request, caller, stream) =>
+    watchSession: watchStream(context, (_request, caller, stream) =>
       caller.watch((event) => stream.push({ event: eventMessage(event) })),
     ),
     listSessions: unary(context, (_request, caller) => {
