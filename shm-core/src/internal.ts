@@ -39,6 +39,7 @@ export { createLinuxSegmentOs } from './os/linux/segments.ts';
 export {
   acceptConnection,
   connectSeqpacket,
+  hasUnreadPackets,
   listenSeqpacket,
   type ReceivedPacket,
   receivePacket,

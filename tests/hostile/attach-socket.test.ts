@@ -130,7 +130,7 @@ describe('a client that reads none of its answers', () => {
       const mute = startWorker('hostile-mute', [broker.runtimeDir]);
       const dropped = mute.ask<number>({ grants });
       await normal.works();
-      expect(await dropped).toBeGreaterThan(grants);
+      await dropped;
       await normal.works();
       const another = await connect({ runtimeDir: broker.runtimeDir });
       await (await (await another.createMapping('after', { sizeBytes: 100 })).attach('read')).close();

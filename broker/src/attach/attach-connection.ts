@@ -12,7 +12,7 @@ import {
   LeaseholdError,
 } from '@leasehold/proto';
 import {
-  OsError,
+  hasUnreadPackets,
   type OwnedFd,
   receivePacket,
   sendPacket,
@@ -22,6 +22,7 @@ import {
 import type { Logger } from 'pino';
 import type { BrokerCore } from '../domain/broker-core.ts';
 import { claimFailed, claimPages, claimTicket, type Granted } from '../domain/mapping-operations.ts';
+import { noDescriptors } from '../domain/memory-error.ts';
 import type { Peer } from '../domain/policy.ts';
 import type { Timer } from '../domain/ports.ts';
 import type { Session } from '../domain/session.ts';
@@ -149,6 +150,8 @@ export class AttachConnection {
   }
 
   #answer(claim: () => Granted): void {
+    // One claim at a time, so that descriptors in flight are bounded: the kernel counts them against the broker.
+    if (hasUnreadPackets(this.#fd)) return void this.#drop('claimed before it had read the last answer');
     let granted: Granted;
     try {
       granted = claim();
@@ -243,10 +246,7 @@ function unsupportedVersion(version: number): LeaseholdError {
 
 function asLeaseholdError(error: unknown): LeaseholdError {
   if (error instanceof LeaseholdError) return error;
-  if (error instanceof OsError && ['EMFILE', 'ENFILE', 'ETOOMANYREFS'].includes(error.code)) {
-    return new LeaseholdError('QUOTA_EXCEEDED', `No file descriptor can be handed over now: ${error.message}.`, {
-      cause: error,
-    });
-  }
-  return new LeaseholdError('INTERNAL', 'The broker failed; its log says why.', { cause: error });
+  return (
+    noDescriptors(error) ?? new LeaseholdError('INTERNAL', 'The broker failed; its log says why.', { cause: error })
+  );
 }

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Policy } from '../domain/policy.ts';
-import { AttachClient, READ } from '../testing/attach-client.ts';
+import { AttachClient, READ, WRITE } from '../testing/attach-client.ts';
 import { closeAll, createChannel, createMapping, subscribe, useTestBroker } from '../testing/fixture.ts';
 import { eventually, openDescriptors } from '../testing/test-broker.ts';
 
@@ -121,6 +121,26 @@ describe('clients that break the rules', () => {
     closeClients();
     for (const each of strangers) each.close();
     await eventually(() => openDescriptors() <= before);
+  });
+
+  it('that claim before they have read the last answer are dropped, with nothing of theirs in flight', async () => {
+    const me = await client();
+    await createMapping(me, 'm');
+    const { attachment } = await me.mappings.attachMapping({ name: 'm', access: WRITE }, me.options);
+    const { grant, fds } = await me.attach.claim(attachment?.ticket ?? new Uint8Array());
+    closeAll(fds);
+    const { mappingId } = grant;
+    const claimPages = { case: 'claimPages' as const, value: { mappingId, participantIndices: [0] } };
+    // One after the other, each answer read: any number of them.
+    for (let i = 0; i < 60; i += 1) closeAll((await me.attach.ask(claimPages)).fds);
+    for (let i = 0; i < 60; i += 1) me.attach.send(claimPages);
+    const answers = [];
+    for (let answer = await me.attach.receive(); answer !== null; answer = await me.attach.receive()) {
+      closeAll(answer.fds);
+      answers.push(answer.said.case);
+    }
+    expect(answers.length).toBeLessThanOrEqual(1);
+    await eventually(() => running().broker.snapshot().sessions === 0);
   });
 
   it('that never read their answers are dropped', async () => {

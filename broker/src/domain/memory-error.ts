@@ -2,6 +2,18 @@
 import { LeaseholdError } from '@leasehold/proto';
 import { LargePagesUnavailable, OsError } from '@leasehold/shm-core/internal';
 
+/** Not only of our own calls: `node:fs` runs out of descriptors too. */
+const NO_DESCRIPTORS = ['EMFILE', 'ENFILE', 'ETOOMANYREFS'];
+
+/** QUOTA_EXCEEDED when the process or the machine has no descriptor left; null for anything else. */
+export function noDescriptors(error: unknown): LeaseholdError | null {
+  if (!(error instanceof Error && 'code' in error && NO_DESCRIPTORS.includes(String(error.code)))) return null;
+  return new LeaseholdError('QUOTA_EXCEEDED', `The broker has no file descriptors left: ${error.message}.`, {
+    metadata: { errno: String(error.code) },
+    cause: error,
+  });
+}
+
 /** A LeaseholdError as it is; anything unknown is INTERNAL. The original is the cause. */
 export function memoryError(error: unknown): LeaseholdError {
   if (error instanceof LeaseholdError) return error;
@@ -11,16 +23,13 @@ export function memoryError(error: unknown): LeaseholdError {
       cause: error,
     });
   }
+  const exhausted = noDescriptors(error);
+  if (exhausted !== null) return exhausted;
   if (error instanceof OsError) {
     switch (error.code) {
       case 'ENOMEM':
       case 'ENOSPC':
         return new LeaseholdError('OUT_OF_MEMORY', `The machine has not that much memory: ${error.message}.`, {
-          cause: error,
-        });
-      case 'EMFILE':
-      case 'ENFILE':
-        return new LeaseholdError('QUOTA_EXCEEDED', `The broker has no file descriptors left: ${error.message}.`, {
           cause: error,
         });
     }

@@ -1,13 +1,16 @@
 /**
- * From anything a handler threw to what its caller may know. What is not a LeaseholdError is a defect: it is logged with an id, the
+ * From anything a handler threw to what its caller may know. What is neither a LeaseholdError nor a lack of
+ * descriptors is a defect: it is logged with an id, the
  * caller gets the id, and the broker goes on.
  */
 import { randomUUID } from 'node:crypto';
 import { LeaseholdError, type StatusError, type StatusExtras, toServiceError } from '@leasehold/proto';
 import type { Logger } from 'pino';
+import { noDescriptors } from '../domain/memory-error.ts';
 
 export function statusOf(error: unknown, logger: Logger): StatusError {
-  if (error instanceof LeaseholdError && error.code !== 'INTERNAL') return toServiceError(error, extrasOf(error));
+  const known = error instanceof LeaseholdError ? error : noDescriptors(error);
+  if (known !== null && known.code !== 'INTERNAL') return toServiceError(known, extrasOf(known));
   const id = randomUUID();
   logger.error({ err: error, errorId: id }, 'an RPC failed');
   return toServiceError(

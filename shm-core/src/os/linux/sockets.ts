@@ -21,6 +21,12 @@ const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
+const SOL_SOCKET = 1;
+const SO_MEMINFO = 55;
+/** Of the words that SO_MEMINFO gives: what was sent and is not read yet (SK_MEMINFO_WMEM_ALLOC). */
+const MEMINFO_WORDS = 9;
+const WRITE_MEMORY = 2;
+
 const POLLIN = 1;
 const LISTEN_BACKLOG = 512;
 
@@ -141,6 +147,17 @@ export function receivePacket(fd: OwnedFd, maxBytes: number, maxFds: number): Re
   if (received === 0 || truncated) for (const each of fds.splice(0)) each.close();
   if (received === 0) return { kind: 'closed' };
   return { kind: 'packet', bytes: payload.slice(0, received), fds, truncated };
+}
+
+/**
+ * Whether something that was sent on `fd` has not been read: its packets, and their descriptors, are in flight still.
+ * @throws OsError (EBADF).
+ */
+export function hasUnreadPackets(fd: OwnedFd): boolean {
+  const words = new Uint32Array(MEMINFO_WORDS);
+  const room = new Uint8Array(words.buffer);
+  checked('getsockopt', libc().getsockopt(fd.raw, SOL_SOCKET, SO_MEMINFO, room, new Uint32Array([room.length])));
+  return words[WRITE_MEMORY] !== 0;
 }
 
 /**
