@@ -48,10 +48,10 @@ export async function nextEpoch(options: EpochOptions): Promise<number> {
 
 /** A directory is on the disk when the one it stands in is: without that, a crash could take the epoch with it. */
 function makeDurably(stateDir: string): void {
-  const first = mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const path = resolve(stateDir);
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
-  const top = dirname(first);
-  for (let made = resolve(stateDir); made !== top; made = dirname(made)) syncDirectory(dirname(made));
+  for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made));
 }
 
 async function lockEpoch(stateDir: string): Promise<OwnedFd> {
