@@ -6,10 +6,12 @@ import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import { AttachServer } from './attach/attach-server.ts';
 import { SessionBells } from './attach/session-bells.ts';
+import { descriptorsCheck, openFilesMax } from './descriptors.ts';
 import { BrokerCore, type CoreObserver } from './domain/broker-core.ts';
 import { DEFAULT_LIMITS, type Limits } from './domain/limits.ts';
 import { ownerOnly, type Policy } from './domain/policy.ts';
 import type { Clock } from './domain/ports.ts';
+import { guardedClock } from './guarded-clock.ts';
 import { linuxMemory, systemClock, systemEntropy } from './platform.ts';
 import type { BrokerFacts } from './rpc/rpc-context.ts';
 import { RpcServer } from './rpc/rpc-server.ts';
@@ -71,6 +73,7 @@ class Broker implements RunningBroker {
   readonly #options: BrokerOptions;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #openFilesMax: number;
   readonly #facts: BrokerFacts;
   readonly #core: BrokerCore;
   readonly #bells: SessionBells;
@@ -86,7 +89,8 @@ class Broker implements RunningBroker {
     this.#settleClosed = resolve;
     this.#options = options;
     this.#logger = logger.child({ component: 'broker' });
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = guardedClock(options.clock ?? systemClock, this.#logger);
+    this.#openFilesMax = openFilesMax();
     const uid = process.geteuid?.() ?? 0;
     this.#facts = {
       version: brokerVersion(),
@@ -165,6 +169,7 @@ class Broker implements RunningBroker {
     const checks = [
       { name: 'sockets', ok: listening, detail: listening ? 'both sockets are open' : 'the broker is closed' },
       { name: 'draining', ok: !draining, detail: draining ? 'the broker is shutting down' : 'new sessions are taken' },
+      descriptorsCheck(this.#attach?.accepting ?? false, this.#openFilesMax),
     ];
     return { ready: checks.every(({ ok }) => ok), checks };
   }

@@ -75,10 +75,21 @@ export class AttachServer {
       () => {
         if (this.#acceptSome()) return;
         watch.close();
-        this.#pause = this.#options.clock.after(ACCEPT_PAUSE_MS, () => this.#watch());
+        this.#watchLater();
       },
       (error) => logger.error({ err: error }, 'accepting attach connections failed'),
     );
+  }
+
+  #watchLater(): void {
+    this.#pause = this.#options.clock.after(ACCEPT_PAUSE_MS, () => {
+      try {
+        this.#watch();
+      } catch (err) {
+        this.#options.logger.error({ err }, 'the attach socket cannot be watched; it is tried again');
+        this.#watchLater();
+      }
+    });
   }
 
   /** @returns false when there is no descriptor left to accept with */

@@ -8,6 +8,7 @@ import { chmod } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { peerCredentials, peerGroups } from '@leasehold/shm-core/internal';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { noDescriptors } from '../domain/memory-error.ts';
 import type { Policy, Verdict } from '../domain/policy.ts';
 import type { BrokerSnapshot, Readiness } from '../snapshot.ts';
 import { requireAllowedHost } from './allowed-hosts.ts';
@@ -137,6 +138,8 @@ function createApp(options: HttpServerOptions): FastifyInstance {
     const status = error.statusCode ?? 500;
     if (status < 500) return reply.code(status).send(problem('BAD_REQUEST', error.message));
     options.logger.error({ err: error, url: request.url }, 'an HTTP request failed');
+    const exhausted = noDescriptors(error);
+    if (exhausted !== null) return reply.code(503).send(problem(exhausted.code, exhausted.message));
     return reply.code(500).send(problem('INTERNAL', 'the broker failed to answer; its log says why'));
   });
   return app;

@@ -2,9 +2,9 @@
  * Figures of the broker's own process, under the names that Prometheus dashboards expect. prom-client's collection of them cannot be
  * stopped again, and a program may run several brokers one after the other.
  */
-import { readdirSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { openFiles } from '../descriptors.ts';
 
 /** How often the event loop is looked at. Its delay is what a look comes late. */
 const DELAY_RESOLUTION_MS = 50;
@@ -46,7 +46,7 @@ export function addProcessMetrics(registry: Registry): ProcessMetrics {
       resident.set(used.rss);
       heap.set(used.heapUsed);
       external.set(used.external);
-      openFds.set(countOpenFds());
+      openFds.set(openFiles());
       for (const share of SHARES) delay.set({ share }, delaySeconds(histogram.percentile(share * 100)));
       histogram.reset();
     },
@@ -56,9 +56,4 @@ export function addProcessMetrics(registry: Registry): ProcessMetrics {
 
 function delaySeconds(intervalNs: number): number {
   return Math.max(0, intervalNs - DELAY_RESOLUTION_MS * 1e6) / 1e9;
-}
-
-function countOpenFds(): number {
-  // Reading the directory takes a descriptor, which is in the list.
-  return readdirSync('/proc/self/fd').length - 1;
 }

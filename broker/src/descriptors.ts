@@ -1,0 +1,31 @@
+/** How many file descriptors this process has and may have. Reads /proc; owns nothing. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { ReadinessCheck } from './snapshot.ts';
+
+/** What a mapping, its participants and the connections of a few clients take: with less left, new ones will be refused soon. */
+const RESERVE = 64;
+
+/** The soft limit of open files; Infinity when there is none. */
+export function openFilesMax(): number {
+  const [, soft = ''] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+}
+
+/** @throws Error (EMFILE) when not even the list can be read. */
+export function openFiles(): number {
+  // Reading the directory takes a descriptor, which is in the list.
+  return readdirSync('/proc/self/fd').length - 1;
+}
+
+/** `max`: the limit as it was at the start. */
+export function descriptorsCheck(accepting: boolean, max: number, count: () => number = openFiles): ReadinessCheck {
+  const name = 'descriptors';
+  if (!accepting) return { name, ok: false, detail: 'no connection is accepted for lack of descriptors' };
+  try {
+    const open = count();
+    const ok = max - open >= RESERVE;
+    return { name, ok, detail: `${open} of ${max} are open${ok ? '' : '; raise LimitNOFILE, or close clients'}` };
+  } catch (error) {
+    return { name, ok: false, detail: `they cannot be counted: ${String(error)}` };
+  }
+}
