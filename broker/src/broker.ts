@@ -6,7 +6,7 @@ import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import { AttachServer } from './attach/attach-server.ts';
 import { SessionBells } from './attach/session-bells.ts';
-import { descriptorsCheck, openFilesMax } from './descriptors.ts';
+import { descriptorsCheck, openFilesMax, withinSystemLimits } from './descriptors.ts';
 import { BrokerCore, type CoreObserver } from './domain/broker-core.ts';
 import { DEFAULT_LIMITS, type Limits } from './domain/limits.ts';
 import { ownerOnly, type Policy } from './domain/policy.ts';
@@ -110,7 +110,7 @@ class Broker implements RunningBroker {
       this.#core = new BrokerCore({
         ports: { clock: this.#clock, entropy: systemEntropy, memory: linuxMemory(), doorbells: this.#bells },
         policy: this.policy,
-        limits: { ...DEFAULT_LIMITS, ...options.limits },
+        limits: withinSystemLimits({ ...DEFAULT_LIMITS, ...options.limits }),
         epoch: options.epoch,
         quotaBytes: options.memoryQuotaBytes ?? Math.floor(totalmem() * DEFAULT_QUOTA_SHARE),
         reserveBytes: options.reserveBytes ?? DEFAULT_RESERVE_BYTES,

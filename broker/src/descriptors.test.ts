@@ -1,5 +1,7 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { descriptorsCheck, openFiles, openFilesMax } from './descriptors.ts';
+import { descriptorsCheck, openFiles, openFilesMax, withinSystemLimits } from './descriptors.ts';
+import { DEFAULT_LIMITS } from './domain/limits.ts';
 
 describe('the readiness check of descriptors', () => {
   it('passes in a process that has enough, as this one', () => {
@@ -21,5 +23,23 @@ describe('the readiness check of descriptors', () => {
     };
     expect(descriptorsCheck(false, 100, () => 1).ok).toBe(false);
     expect(descriptorsCheck(true, 100, full).ok).toBe(false);
+  });
+});
+
+describe('limits within those of the system', () => {
+  it('leave room for everything but attachments, and half of those to one user', () => {
+    const root = `${mkdtempSync('/tmp/limits-')}/`;
+    try {
+      mkdirSync(`${root}proc/sys/vm`, { recursive: true });
+      writeFileSync(`${root}proc/sys/vm/max_map_count`, '712\n');
+      const { attachments, attachmentsPerUid, mappings } = withinSystemLimits(DEFAULT_LIMITS, root);
+      expect({ attachments, attachmentsPerUid, mappings }).toEqual({
+        attachments: 100,
+        attachmentsPerUid: 50,
+        mappings: 4096,
+      });
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
 });

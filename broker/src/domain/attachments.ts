@@ -27,6 +27,8 @@ export interface AttachmentsOptions {
 export class Attachments {
   readonly tickets: Tickets;
   readonly #options: AttachmentsOptions;
+  readonly #countByUid = new Map<number, number>();
+  #count = 0;
   #lastId = 0n;
   #frozen = false;
 
@@ -46,22 +48,14 @@ export class Attachments {
    * @throws {LeaseholdError} INVALID_STATE, PARTICIPANTS_EXHAUSTED, QUOTA_EXCEEDED
    */
   begin(session: Session, mapping: OwnedMapping, access: Access, part: Part): Attachment {
-    const { limits, quota, ports } = this.#options;
+    const { quota, ports } = this.#options;
     if (session.bell === null) {
       throw new LeaseholdError(
         'INVALID_STATE',
         'This session was opened over gRPC and cannot map memory; open one on the attach socket.',
       );
     }
-    if (session.attachments.size >= limits.attachmentsPerSession) {
-      throw new LeaseholdError(
-        'QUOTA_EXCEEDED',
-        `A session may have ${limits.attachmentsPerSession} attachments at once.`,
-        {
-          metadata: { limit: String(limits.attachmentsPerSession) },
-        },
-      );
-    }
+    this.#admit(session);
     quota.admitMore(ports.memory.basePageBytes);
     const place = mapping.indices.allocate();
     if (place === null) {
@@ -76,8 +70,34 @@ export class Attachments {
     const attachment = new Attachment(this.#lastId, session, mapping, { place, access, part });
     mapping.members.set(place.index, attachment);
     session.attachments.set(attachment.id, attachment);
+    this.#countUp(session, 1);
     this.#recharge(mapping);
     return attachment;
+  }
+
+  /** @throws {LeaseholdError} QUOTA_EXCEEDED, with the numbers */
+  #admit(session: Session): void {
+    const { limits } = this.#options;
+    const { uid } = session.peer;
+    const bounds = [
+      { whose: 'This session', count: session.attachments.size, limit: limits.attachmentsPerSession },
+      { whose: `uid ${uid}`, count: this.#countByUid.get(uid) ?? 0, limit: limits.attachmentsPerUid },
+      { whose: 'This broker', count: this.#count, limit: limits.attachments },
+    ];
+    const reached = bounds.find(({ count, limit }) => count >= limit);
+    if (reached === undefined) return;
+    const { whose, count, limit } = reached;
+    throw new LeaseholdError('QUOTA_EXCEEDED', `${whose} has ${count} attachments; ${limit} is the most.`, {
+      metadata: { attachments: String(count), limit: String(limit) },
+    });
+  }
+
+  #countUp(session: Session, by: 1 | -1): void {
+    const { uid } = session.peer;
+    this.#count += by;
+    const count = (this.#countByUid.get(uid) ?? 0) + by;
+    if (count > 0) this.#countByUid.set(uid, count);
+    else this.#countByUid.delete(uid);
   }
 
   /** Pages that are being made count already. */
@@ -152,6 +172,7 @@ export class Attachments {
       this.#recharge(mapping);
       mapping.indices.free(place);
       session.attachments.delete(attachment.id);
+      this.#countUp(session, -1);
       this.ringPublisher(mapping);
       this.#options.onGone(mapping, session);
     }

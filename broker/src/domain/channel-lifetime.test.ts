@@ -32,3 +32,21 @@ describe('a channel that is not persistent', () => {
     expect(world.core.registry.find('c')).toBeUndefined();
   });
 });
+
+describe('attachments', () => {
+  it('are bounded by session, by user and in all, and a place that becomes free can be had again', async () => {
+    const limits = { attachmentsPerSession: 3, attachmentsPerUid: 3, attachments: 4 };
+    const world = fakeWorld({ limits });
+    const [a, b] = [world.open(), world.open()];
+    await channel(world, a, { slots: 64 });
+    const first = await subscribe(world, a);
+    await subscribe(world, a);
+    await subscribe(world, b);
+    await expect(subscribe(world, b)).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      metadata: { attachments: '3', limit: '3' },
+    });
+    world.core.attachments.vacate(first.attachment);
+    await subscribe(world, b);
+  });
+});

@@ -4,6 +4,9 @@ export interface Limits {
   /** Sessions of one user, those counted too whose process may still touch memory. */
   readonly sessionsPerUid: number;
   readonly attachmentsPerSession: number;
+  /** Attachments of one user, and of all: each takes a descriptor and a memory map of the broker. */
+  readonly attachmentsPerUid: number;
+  readonly attachments: number;
   /** Mappings and channels together, those being created counted too. */
   readonly mappings: number;
   /** How long a ticket may stay unclaimed, ms. */
@@ -37,6 +40,8 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   sessionsPerUid: 1024,
   attachmentsPerSession: 1024,
+  attachmentsPerUid: 16_384,
+  attachments: 32_768,
   mappings: 4096,
   ticketTtlMs: 10_000,
   pendingSessionEvents: 256,
