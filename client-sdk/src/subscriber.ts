@@ -124,7 +124,9 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
       );
     }
     if (this.#counted && !this.#mapping.lock.isCounted(this.#mapping.index)) throw this.#detached();
-    const slot = this.#core.take();
+    let slot = this.#core.take();
+    // A publisher was too fast to be caught; what it has left behind is worth another look before anybody sleeps.
+    if (slot === TakeOutcome.again) slot = this.#core.take();
     if (slot >= 0) return this.#frame(slot);
     if (slot === TakeOutcome.nothing) this.#checkAttached();
     return null;
