@@ -28,6 +28,8 @@ export class Attachment {
   pageComing = true;
   /** Whether descriptors were handed out: what never had any can touch nothing. */
   claimed = false;
+  /** For a subscriber: how many frames from before it joined are its own. */
+  history = 0;
   /** Why it ended; null when its owner wished so. */
   endedBecause: LeaseholdError | null = null;
   /** Called once when it ends. */

@@ -113,7 +113,7 @@ export class Attachments {
     const subscriber = part.kind === 'subscriber' ? part : null;
     const blocking = mapping.channel?.specification.overflow === 'block';
     try {
-      await mapping.memory.addParticipant({
+      attachment.history = await mapping.memory.addParticipant({
         ...place,
         bell: session.bell ?? new Uint8Array(16),
         maxPins: subscriber?.maxPins ?? 0,

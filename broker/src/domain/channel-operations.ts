@@ -112,9 +112,10 @@ export async function openSubscriber(
   const maxPins = request.maxPins || DEFAULT_PINS;
   channel.channel.admitPins(maxPins);
   const { slots } = channel.channel.specification;
-  const history = Math.min(request.history, slots, channel.channel.sequenceCount);
+  const history = Math.min(request.history, slots);
   const attachment = core.attachments.begin(caller, channel, 'read', { kind: 'subscriber', mode, maxPins, history });
-  return { channel, attachment, history, ticket: await core.attachments.complete(attachment) };
+  const ticket = await core.attachments.complete(attachment);
+  return { channel, attachment, history: attachment.history, ticket };
 }
 
 /** By the promoted publisher only. The subscriber's pins count until its process has acknowledged or is gone. */

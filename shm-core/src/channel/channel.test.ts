@@ -60,6 +60,14 @@ describe.each(HEADS)('a channel whose newest frame is %d', (head) => {
     expect(channel.takeOne(newcomer)).toBe(TakeOutcome.nothing);
   });
 
+  it('has no history from before its first frame', async () => {
+    const channel = await InMemoryChannel.create({ head });
+    const publisher = await channel.publisher(0);
+    for (const value of [1, 2]) channel.publish(publisher, value);
+    const joining = { index: 1, generation: 9, bell: new Uint8Array(16), counted: false, maxPins: 1 };
+    expect(await channel.broker.addParticipant({ ...joining, history: 3 })).toBe(2);
+  });
+
   it.each(['overwrite', 'block'] as const)(
     'gives a subscriber what was published between its join and its first look (%s)',
     async (overflow) => {

@@ -71,6 +71,8 @@ export class BrokerMapping {
   readonly #lock: Segment;
   readonly #lockRange: MappedRange;
   readonly #lockSegment: LockSegment;
+  /** The sequence before the first frame. */
+  readonly #firstHead: number;
   readonly #participants = new Map<number, Participant>();
   #closed = false;
 
@@ -81,6 +83,7 @@ export class BrokerMapping {
     data: Segment,
     lock: Segment,
   ) {
+    this.#firstHead = spec.head ?? 0;
     this.id = spec.id;
     this.maxParticipants = spec.maxParticipants;
     this.#os = os;
@@ -146,8 +149,11 @@ export class BrokerMapping {
     return [...this.#participants.keys()];
   }
 
-  /** Makes a page for the participant and lets it count. @throws OsError; nothing has happened then. */
-  async addParticipant(joining: NewParticipant): Promise<void> {
+  /**
+   * Makes a page for the participant and lets it count.
+   * @returns its history: what was asked, bounded by what was published when it joined. @throws OsError; nothing has happened then.
+   */
+  async addParticipant(joining: NewParticipant): Promise<number> {
     const segment = await this.#allocator.allocate({
       label: `leasehold.page.${joining.index}`,
       payloadBytes: PARTICIPANT_PAGE.bytes,
@@ -167,16 +173,15 @@ export class BrokerMapping {
     }
     const page = new ParticipantPage(range);
     const { index, generation, bell } = joining;
-    page.initialise({ mappingId: this.id, index, generation, bell, cursor: low32(this.#joinCursor(joining.history)) });
+    page.initialise({ mappingId: this.id, index, generation, bell, cursor: low32(this.published) });
     this.#participants.set(index, { generation, segment, range, page });
     this.#lockSegment.setLive(index, joining);
     // IMPORTANT: again, now that publishers see it. What a `block` publisher published before it saw somebody to wait for may be
     // overwritten already, and would be missing from the beginning of the subscription.
-    page.moveCursor(low32(this.#joinCursor(joining.history)));
-  }
-
-  #joinCursor(history: number): number {
-    return Math.max(this.published - history, 0);
+    const newest = this.published;
+    const history = Math.max(0, Math.min(joining.history, newest - this.#firstHead));
+    page.moveCursor(low32(newest - history));
+    return history;
   }
 
   /** A `block` publisher no longer waits for this participant. Its pins still count until `removeParticipant`. */

@@ -38,6 +38,7 @@ export class FakeMapping implements MappingMemory {
   readonly log: string[] = [];
   readonly joined = new Map<number, NewParticipant>();
   readonly grant: SegmentGrant;
+  readonly head: number;
   published: number;
   endMarks = 0;
   finished = false;
@@ -48,7 +49,8 @@ export class FakeMapping implements MappingMemory {
 
   constructor(spec: BrokerMappingSpec) {
     this.spec = spec;
-    this.published = spec.head ?? 0;
+    this.head = spec.head ?? 0;
+    this.published = this.head;
     const mappedBytes = Math.ceil(spec.payloadBytes / PAGE_BYTES) * PAGE_BYTES;
     const { payloadBytes } = spec;
     this.grant = { payloadBytes, mappedBytes, pageKind: 'base', pageBytes: PAGE_BYTES, fallbackReason: null };
@@ -56,10 +58,11 @@ export class FakeMapping implements MappingMemory {
   get chargedBytes(): number {
     return this.grant.mappedBytes + (1 + this.joined.size) * PAGE_BYTES;
   }
-  async addParticipant(joining: NewParticipant): Promise<void> {
+  async addParticipant(joining: NewParticipant): Promise<number> {
     await this.joining;
     this.joined.set(joining.index, joining);
     this.log.push(`add ${joining.index}`);
+    return Math.min(joining.history, this.published - this.head);
   }
   removeParticipant(index: number): void {
     this.joined.delete(index);
