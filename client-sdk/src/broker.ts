@@ -71,9 +71,10 @@ interface ListOptions extends WaitOptions {
 /**
  * Connects to the broker of this host, which must be another process: a publisher may wait for it without returning to the event loop.
  * @throws LeaseholdError BROKER_UNREACHABLE, which lists every path tried and how to start a broker; PERMISSION_DENIED,
- *   PATH_TOO_LONG, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, DRAINING, TIMED_OUT, ABORTED.
+ *   PATH_TOO_LONG, UNSUPPORTED_PLATFORM, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, DRAINING, TIMED_OUT, ABORTED.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Broker> {
+  requireRuntime();
   const limits = new Limits({ signal: options.signal, timeoutMs: options.timeoutMs ?? CONNECT_TIMEOUT_MS });
   const sockets = findBroker({
     runtimeDir: options.runtimeDir,
@@ -82,6 +83,15 @@ export async function connect(options: ConnectOptions = {}): Promise<Broker> {
   });
   const name = options.name ?? process.argv[1]?.split('/').at(-1) ?? 'node';
   return new Broker(await Session.open(sockets, name.slice(0, 100), limits));
+}
+
+/** Without `ArrayBuffer.prototype.transfer` (Node 22) no view can be detached. @throws LeaseholdError UNSUPPORTED_PLATFORM. */
+function requireRuntime(): void {
+  if (process.platform === 'linux' && typeof ArrayBuffer.prototype.transfer === 'function') return;
+  throw new LeaseholdError(
+    'UNSUPPORTED_PLATFORM',
+    `Leasehold needs Linux and Node 22 or later; this is ${process.platform}, Node ${process.versions.node}`,
+  );
 }
 
 export class Broker implements AsyncDisposable {

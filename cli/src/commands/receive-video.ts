@@ -21,7 +21,7 @@ export interface VideoReception {
 
 export async function receiveVideo({ broker, name, output, options, context }: VideoReception): Promise<void> {
   const { signal } = context;
-  const channel = await findChannel(broker, name, options.waitMs, signal);
+  const channel = await findChannel(broker, name, options.waitMs, context);
   const history = options.history ?? promisedHistory(channel, options.mode);
   const subscriber = await channel.subscribe({ mode: options.mode, history, signal });
   // A write that nobody reads would keep its frame, and with it the end of the subscription, for ever.
@@ -46,8 +46,19 @@ export async function receiveVideo({ broker, name, output, options, context }: V
 }
 
 /** @throws LeaseholdError CHANNEL_NOT_FOUND when there is nothing to wait for, TIMED_OUT */
-async function findChannel(broker: Broker, name: string, waitMs: number | null, signal: AbortSignal): Promise<Channel> {
-  if (waitMs === 0) return broker.channel(name, { signal });
+async function findChannel(
+  broker: Broker,
+  name: string,
+  waitMs: number | null,
+  { signal, stderr, stderrIsTty }: CliContext,
+): Promise<Channel> {
+  try {
+    return await broker.channel(name, { signal });
+  } catch (error) {
+    const absent = error instanceof LeaseholdError && error.code === 'CHANNEL_NOT_FOUND';
+    if (!absent || waitMs === 0) throw error;
+  }
+  if (stderrIsTty) stderr.write(`leasehold: waiting for channel ${name}; Ctrl-C ends\n`);
   if (waitMs === null) return broker.waitForChannel(name, { signal });
   try {
     return await broker.waitForChannel(name, { signal, timeoutMs: waitMs });
