@@ -53,6 +53,8 @@ export class AttachConnection {
   readonly #onLost: (error: LeaseholdError) => void;
   /** In order of asking; the first is outstanding. */
   readonly #expected: Expectation[] = [];
+  /** What was outstanding when a synchronous wait ran out. */
+  #stuckAt: Expectation | undefined;
   #ended: LeaseholdError | null = null;
 
   private constructor(fd: OwnedFd, onLost: (error: LeaseholdError) => void) {
@@ -106,12 +108,12 @@ export class AttachConnection {
   }
 
   /**
-   * Asks and blocks this thread until it is answered. @throws as `request`; TIMED_OUT, at once while an earlier question that nobody
-   * waits for any more is still unanswered: a broker that is stopped blocks once, not every time.
+   * Asks and blocks this thread until it is answered. @throws as `request`; TIMED_OUT, at once while what was outstanding the last
+   * time is still unanswered: a broker that is stopped blocks once, not every time.
    */
   requestSync(message: Message, timeoutMs: number): Answer {
     this.#receive(PACKETS_PER_WAKE);
-    if (this.#expected.some(({ abandoned }) => abandoned)) throw unanswered(timeoutMs);
+    if (this.#expected[0] !== undefined && this.#expected[0] === this.#stuckAt) throw unanswered(timeoutMs);
     let settled: Answer | LeaseholdError | null = null;
     const expectation = this.#ask(message, (outcome) => {
       settled = outcome;
@@ -120,7 +122,10 @@ export class AttachConnection {
     try {
       while (settled === null) {
         const leftMs = deadline - performance.now();
-        if (leftMs <= 0 || !waitReadable(this.#fd, leftMs)) throw unanswered(timeoutMs);
+        if (leftMs <= 0 || !waitReadable(this.#fd, leftMs)) {
+          this.#stuckAt = this.#expected[0];
+          throw unanswered(timeoutMs);
+        }
         this.#receive(1);
       }
     } finally {

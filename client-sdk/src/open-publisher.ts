@@ -4,8 +4,8 @@ import type { AttachedMapping, ViewMode } from '@leasehold/shm-core/internal';
 import { checkedChoice, VIEW_MODES } from './arguments.ts';
 import { channelInfoFrom } from './convert.ts';
 import { type Limits, type WaitOptions, withLimits } from './limits.ts';
-import type { LeaseStream } from './publisher.ts';
 import { Publisher } from './publisher.ts';
+import type { LeaseStream } from './publisher-grant.ts';
 import type { Session } from './session.ts';
 
 export interface OpenPublisherOptions extends WaitOptions {

@@ -17,32 +17,14 @@ import {
   SubscriberPages,
   type ViewMode,
 } from '@leasehold/shm-core/internal';
+import { LOOK_AGAIN_MS } from './doorbell.ts';
 import { Limits, type WaitOptions } from './limits.ts';
 import { Loan, type LoanOwner } from './loan.ts';
 import { asLeaseholdError } from './memory-errors.ts';
 import type { ChannelInfo } from './plain-types.ts';
+import type { GrantedPublisher, LeaseStream } from './publisher-grant.ts';
 import type { Session } from './session.ts';
 import { waitForSlot } from './slot-wait.ts';
-
-/** What the broker granted. */
-export interface GrantedPublisher {
-  readonly channel: ChannelInfo;
-  readonly attachmentId: bigint;
-  readonly fencingToken: bigint;
-  readonly holdId: bigint;
-  readonly previousOwnerDied: boolean;
-  /** What a `block` channel does at its bound, and the bound, ms. */
-  readonly blockBound: 'timeout' | 'detach';
-  readonly blockTimeoutMs: number;
-}
-
-/** The stream that is the lease. */
-export interface LeaseStream {
-  /** Why it ended, when it did. */
-  readonly ended: Promise<unknown>;
-  /** Gives the lease back. */
-  end(): void;
-}
 
 export class Publisher implements AsyncDisposable {
   /** The channel as it was when this was opened. */
@@ -169,7 +151,7 @@ export class Publisher implements AsyncDisposable {
   /** A slot, or a negative number when there is none now. */
   #loanSlot(): number {
     const slot = this.#core.loan();
-    if (slot === LoanRefusal.lost) throw this.#leaseLost();
+    if (slot === LoanRefusal.lost) throw this.#loseAndSayWhy();
     if (slot !== LoanRefusal.pageMissing) return slot;
     const why = this.#pageMissing();
     // A broker that is only slow answers the next time: until then there is no slot.
@@ -256,7 +238,7 @@ export class Publisher implements AsyncDisposable {
     } catch (error) {
       throw asLeaseholdError(error);
     }
-    if (sequence === null) throw this.#leaseLost();
+    if (sequence === null) throw this.#loseAndSayWhy();
     return sequence;
   }
 
@@ -277,10 +259,25 @@ export class Publisher implements AsyncDisposable {
    * The broker has ended the stream, or is gone itself. The lease is lost only when the words in shared memory say so: a broker that
    * ends takes nothing away. What was lent under a lost lease is taken back.
    */
-  #onStreamEnd(why: unknown): void {
-    if (this.#closing !== null || this.#core.holdsLease) return;
+  async #onStreamEnd(why: unknown): Promise<void> {
+    // The end can be heard here before the broker takes the lease away; then it rings.
+    while (this.#closing === null && this.#core.holdsLease) {
+      if (this.#session.lostForMs >= LOOK_AGAIN_MS) return;
+      await this.#session.doorbell.register().wait(LOOK_AGAIN_MS, undefined);
+    }
+    if (this.#closing === null) this.#lose(why);
+  }
+
+  #lose(why: unknown): void {
+    if (this.#lost.signal.aborted) return;
     this.#lost.abort(why);
     for (const loan of [...this.#loans]) loan.revoke(this.#leaseLost());
+  }
+
+  #loseAndSayWhy(): LeaseholdError {
+    const why = this.#leaseLost();
+    this.#lose(why);
+    return why;
   }
 
   #leaseLost(): LeaseholdError {

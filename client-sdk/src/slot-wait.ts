@@ -10,6 +10,8 @@ import { aborted, type Limits } from './limits.ts';
 /** How long a wait on an `overwrite` channel lasts unless the caller says otherwise, ms. */
 const OVERWRITE_TIMEOUT_MS = 5_000;
 const OVERWRITE_RETRY_MS = 1;
+/** How soon a publisher looks again while it cannot ask everybody to ring, ms: somebody has just joined, or his page is still missing. */
+const UNARMED_RETRY_MS = 5;
 
 /** What the wait needs of its publisher. */
 export interface SlotWaitPorts {
@@ -45,7 +47,7 @@ export async function waitForSlot<T>(attempt: () => T | null, limits: Limits, po
 
 /**
  * IMPORTANT: arm, then look, then sleep. A subscriber that lets go after the look finds the publisher armed, and rings. Whoever joined
- * during the look has not been asked yet: it does not sleep then.
+ * during the look has not been asked yet: it does not sleep for long then.
  */
 async function sleepUntilRung<T>(
   attempt: () => T | null,
@@ -58,7 +60,7 @@ async function sleepUntilRung<T>(
     ports.arm();
     const got = attempt();
     if (got !== null) return got;
-    if (ports.isArmed()) await waiter.wait(boundMs, signal);
+    await waiter.wait(ports.isArmed() ? boundMs : Math.min(boundMs, UNARMED_RETRY_MS), signal);
   } finally {
     waiter.cancel();
   }

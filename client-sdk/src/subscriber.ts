@@ -123,10 +123,14 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
         `${this.#core.pinned} frames are held; release one, or subscribe with a larger maxPins`,
       );
     }
-    if (this.#counted && !this.#mapping.lock.isCounted(this.#mapping.index)) throw this.#detached();
+    if (this.#counted && !this.#core.ended && !this.#mapping.lock.isCounted(this.#mapping.index))
+      this.#throwUnlessEnded();
     let slot = this.#core.take();
     // A publisher was too fast to be caught; what it has left behind is worth another look before anybody sleeps.
     if (slot === TakeOutcome.again) slot = this.#core.take();
+    // IMPORTANT: `deleted` is stored after all that a finishing publisher wrote. What was published between the look and the deletion
+    // is found by another look; without it the stream would end, or fail, with frames unread.
+    if (slot === TakeOutcome.nothing && this.#mapping.lock.deleted) slot = this.#core.take();
     if (slot >= 0) return this.#frame(slot);
     if (slot === TakeOutcome.nothing) this.#checkAttached();
     return null;
@@ -176,6 +180,7 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
 
   /** As `tryTake`, but waits for frames that are about to be let go. */
   #look(): Frame | 'ended' | null {
+    this.#checkOpen();
     this.#starved = this.#core.pinned >= this.#maxPins && [...this.#held].some((frame) => frame.leaving);
     if (this.#starved) return null;
     return this.tryTake() ?? (this.#core.ended ? 'ended' : null);
@@ -209,12 +214,13 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
     }
   }
 
-  /** Why the broker no longer counts this subscriber. The end of the session can be seen here before it is heard. */
-  #detached(): LeaseholdError {
+  /** The broker no longer counts this subscriber. The end of the session can be seen here before it is heard. */
+  #throwUnlessEnded(): void {
     const ended = this.#session.endedBecause();
-    if (ended !== null) return ended;
+    if (ended !== null) throw ended;
     this.#checkAttached();
-    return new LeaseholdError(
+    if (this.#core.ended) return;
+    throw new LeaseholdError(
       'SLOW_SUBSCRIBER',
       `the publisher of ${this.channel.name} no longer waits for this subscriber: it was too slow`,
     );

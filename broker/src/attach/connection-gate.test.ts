@@ -37,4 +37,19 @@ describe('a connection gate', () => {
     leave?.();
     expect(enter(entered, 2000, 5)).toHaveLength(1);
   });
+
+  it('takes a policy that throws for one that denies', () => {
+    const failing = new ConnectionGate({
+      placesMax: 10,
+      placesReserved: 3,
+      perUidMax: 5,
+      deniedPerUidMax: 2,
+      deniedMax: 4,
+      ownUid: 1000,
+      mayConnect: () => {
+        throw new Error('no policy');
+      },
+    });
+    expect(enter(failing, 2000, 9)).toHaveLength(2);
+  });
 });

@@ -29,7 +29,7 @@ export class ConnectionGate {
   /** @returns how to leave, further calls do nothing; null: there is no place */
   enter(peer: Peer): (() => void) | null {
     const { uid } = peer;
-    const denied = !this.#options.mayConnect(peer);
+    const denied = !this.#mayConnect(peer);
     if (!this.#hasRoom(uid, denied)) return null;
     this.#count(uid, denied, 1);
     let inside = true;
@@ -37,6 +37,15 @@ export class ConnectionGate {
       if (inside) this.#count(uid, denied, -1);
       inside = false;
     };
+  }
+
+  /** A policy that fails lets nobody in, and ends nothing. */
+  #mayConnect(peer: Peer): boolean {
+    try {
+      return this.#options.mayConnect(peer);
+    } catch {
+      return false;
+    }
   }
 
   #hasRoom(uid: number, denied: boolean): boolean {

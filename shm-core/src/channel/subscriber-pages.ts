@@ -54,12 +54,14 @@ export class SubscriberPages {
   }
 
   #dropAllBut(live: readonly number[]): void {
+    const before = this.#claimed.size;
     for (const [index, claimed] of this.#claimed) {
       if (live.includes(index) && this.#lock.generationOf(index) === claimed.generation) continue;
       this.#claimed.delete(index);
       claimed.release();
     }
-    this.pages = [...this.#claimed.values()];
+    // `pages` is another array only when it holds something else: a waiting publisher tells by it whom it has asked to ring.
+    if (this.#claimed.size < before) this.pages = [...this.#claimed.values()];
   }
 
   #fetch(missing: readonly number[]): boolean {
