@@ -1,6 +1,6 @@
 /** Real segments of the kernel, of base pages and of huge pages. The only unit test that changes the pool of huge pages. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { hugePagePool } from '../os/linux/huge-pages.ts';
 import { createLinuxSegmentOs } from '../os/linux/segments.ts';
 import { openFds } from '../os/testing/temporary-directory.ts';
@@ -72,6 +72,11 @@ describe.skipIf(skipped !== '')(`a segment of huge pages${skipped}`, () => {
   afterAll(() => {
     if ('undo' in reserved) reserved.undo();
   });
+  // Segments are freed in the background: each test begins when the pages of the one before are back.
+  const atRest = freePages();
+  beforeEach(async () => {
+    await expect.poll(freePages).toBe(atRest);
+  });
 
   it('takes whole pages out of the pool and gives them back', async () => {
     const before = freePages();
@@ -90,6 +95,7 @@ describe.skipIf(skipped !== '')(`a segment of huge pages${skipped}`, () => {
 
   it('is mapped by huge pages, and its released addresses serve the next one', async () => {
     for (let round = 0; round < 5; round += 1) {
+      await expect.poll(freePages).toBe(atRest);
       const segment = await allocate(4 * MIB, 'auto');
       expect(segment.grant.pageKind).toBe('hugetlb-2m');
       const range = os.map(segment.fd, segment.bytes, 'write', 'hugetlb-2m');
