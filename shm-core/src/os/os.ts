@@ -16,8 +16,8 @@ export interface OwnedFd extends Disposable {
   readonly raw: number;
   readonly closed: boolean;
   close(): void;
-  /** As `close`, but what the kernel does then (freeing gigabytes takes it a while) does not stop this thread. */
-  closeInBackground(): void;
+  /** As `close`, but what the kernel does then (freeing gigabytes takes it a while) does not stop this thread. Resolves when it is done. */
+  closeInBackground(): Promise<void>;
 }
 
 /**

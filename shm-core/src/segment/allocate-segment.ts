@@ -45,12 +45,15 @@ export class Segment {
   readonly fd: OwnedFd;
   readonly grant: SegmentGrant;
   readonly #os: SegmentOs;
+  readonly #onFreeing: (freed: Promise<void>) => void;
   #readOnlyFd: OwnedFd | undefined;
 
-  constructor(os: SegmentOs, fd: OwnedFd, grant: SegmentGrant) {
+  /** `onFreeing` is told when memory is given back in the background. */
+  constructor(os: SegmentOs, fd: OwnedFd, grant: SegmentGrant, onFreeing: (freed: Promise<void>) => void) {
     this.#os = os;
     this.fd = fd;
     this.grant = grant;
+    this.#onFreeing = onFreeing;
   }
 
   /** Mapped length, B. */
@@ -68,13 +71,15 @@ export class Segment {
     this.#readOnlyFd?.close();
     // The last reference frees the pages, about 0.2 ms for each MiB.
     if (this.bytes < BACKGROUND_CLOSE_BYTES) this.fd.close();
-    else this.fd.closeInBackground();
+    else if (!this.fd.closed) this.#onFreeing(this.fd.closeInBackground());
   }
 }
 
 export class SegmentAllocator {
   readonly #os: SegmentOs;
   readonly #steps = new StepQueue();
+  /** Memory that is being given back, and that the kernel does not count as free yet. */
+  readonly #freeing = new Set<Promise<void>>();
   #unpopulatedBytes = 0;
 
   constructor(os: SegmentOs) {
@@ -90,6 +95,8 @@ export class SegmentAllocator {
     if (!Number.isSafeInteger(payloadBytes) || payloadBytes < 1) {
       throw new RangeError(`a segment must have a positive whole number of bytes, not ${payloadBytes}`);
     }
+    // Who deletes and creates anew must not be told that there is no memory.
+    if (this.#freeing.size > 0 && payloadBytes >= BACKGROUND_CLOSE_BYTES) await Promise.all(this.#freeing);
     signal?.throwIfAborted();
     if (pages === 'never') return this.#allocateBase(request, null);
     const large = await this.#allocateLarge(request);
@@ -126,13 +133,18 @@ export class SegmentAllocator {
     }
   }
 
+  #track(freed: Promise<void>): void {
+    this.#freeing.add(freed);
+    void freed.then(() => this.#freeing.delete(freed));
+  }
+
   async #make(request: SegmentRequest, grant: SegmentGrant): Promise<Segment> {
     request.admit(grant.mappedBytes, grant.pageKind, this.#unpopulatedBytes);
     const fd = this.#os.create(request.label, grant.mappedBytes, grant.pageKind);
     try {
       await this.#populate(fd, grant, request.signal);
       this.#os.seal(fd);
-      return new Segment(this.#os, fd, grant);
+      return new Segment(this.#os, fd, grant, (freed) => this.#track(freed));
     } catch (error) {
       fd.close();
       throw error;

@@ -11,9 +11,10 @@ const NR_HUGEPAGES = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
 const NEEDED_PAGES = 8;
 
 const os = createLinuxSegmentOs();
+const allocator = new SegmentAllocator(os);
 
 function allocate(payloadBytes: number, pages: SegmentRequest['pages']): Promise<Segment> {
-  return new SegmentAllocator(os).allocate({ label: 'leasehold-test', payloadBytes, pages, admit: () => undefined });
+  return allocator.allocate({ label: 'leasehold-test', payloadBytes, pages, admit: () => undefined });
 }
 
 const freePages = () => hugePagePool('hugetlb-2m')?.freePages ?? 0;
@@ -117,6 +118,11 @@ describe.skipIf(skipped !== '')(`a segment of huge pages${skipped}`, () => {
     expect(segment.grant).toMatchObject({ pageKind: 'base', fallbackReason: 'POOL_EXHAUSTED' });
     segment.close();
     await expect(allocate(tooMuch, 'require')).rejects.toThrow(/sysctl vm\.nr_hugepages=\d+/);
+  });
+
+  it('can be had again right after it was given back', async () => {
+    const all = freePages() * 2 * MIB;
+    for (let round = 0; round < 4; round += 1) (await allocate(all, 'require')).close();
   });
 
   it('that the pool cannot fill after all is an errno, and takes nothing', async () => {

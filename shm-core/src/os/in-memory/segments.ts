@@ -94,7 +94,7 @@ class InMemoryFd implements OwnedFd {
     this.#closed = true;
   }
 
-  closeInBackground(): void {
+  async closeInBackground(): Promise<void> {
     this.close();
   }
 

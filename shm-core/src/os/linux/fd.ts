@@ -35,15 +35,18 @@ export class LinuxFd implements OwnedFd {
     if (raw >= 0) libc().close(raw);
   }
 
-  closeInBackground(): void {
+  closeInBackground(): Promise<void> {
     const raw = this.#giveUp();
-    if (raw < 0) return;
-    try {
-      libc().close.async(raw, () => undefined);
-    } catch {
-      // The thread pool takes no more.
-      libc().close(raw);
-    }
+    if (raw < 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      try {
+        libc().close.async(raw, () => resolve());
+      } catch {
+        // The thread pool takes no more.
+        libc().close(raw);
+        resolve();
+      }
+    });
   }
 
   #giveUp(): number {
