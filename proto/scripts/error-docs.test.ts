@@ -32,7 +32,7 @@ describe('error documentation', () => {
       return comments.flatMap((comment) => comment.match(/\b[A-Z]+(?:_[A-Z]+)+\b/g) ?? []);
     });
     expect(mentioned).toContain('PUBLISHER_EXISTS');
-    const otherWords = ['LAST_ATTACHMENT', 'SOCK_SEQPACKET'];
+    const otherWords = ['LAST_ATTACHMENT', 'OWNER_DIED', 'SOCK_SEQPACKET'];
     expect(mentioned.filter((word) => !otherWords.includes(word) && !isErrorCode(word))).toEqual([]);
   });
 

@@ -93,6 +93,12 @@ export const ERROR_CATALOGUE = {
     "The caller's session has no such attachment.",
     'Use an attachment id that this session was given and has not detached.',
   ),
+  LEASE_NOT_FOUND: entry(
+    'NOT_FOUND',
+    'final',
+    'Nobody holds or waits for a lease of this name, or the caller has none.',
+    'Use the mapping id and hold id of a lease that this session was granted and has not released.',
+  ),
   TICKET_INVALID: entry(
     'NOT_FOUND',
     'final',
@@ -237,6 +243,18 @@ export const ERROR_CATALOGUE = {
     'The time allowed for waiting is over.',
     'Try again, or allow more time.',
   ),
+  LEASE_TIMEOUT: entry(
+    'DEADLINE_EXCEEDED',
+    'retryable',
+    'The lease did not become free within the time allowed for waiting.',
+    'Try again, or wait longer; `leasehold leases` shows who holds it and who waits.',
+  ),
+  LEASE_HELD: entry(
+    'FAILED_PRECONDITION',
+    'retryable',
+    'The lease is held, or others wait for it, and the caller did not want to wait.',
+    'Try again later, or allow time for waiting; `leasehold leases` shows who holds it.',
+  ),
   ABORTED: entry('CANCELLED', 'final', 'The caller aborted the operation.', 'Nothing: it was asked for.'),
   CLOSED: entry('FAILED_PRECONDITION', 'final', 'The object was closed before this call.', 'Open a new one.'),
   INVALID_STATE: entry(
@@ -248,7 +266,7 @@ export const ERROR_CATALOGUE = {
   LEASE_LOST: entry(
     'FAILED_PRECONDITION',
     'final',
-    'The lease ended before the operation: expired, revoked, or taken over.',
+    'The lease ended before the operation; the metadata has the reason, for example EXPIRED or REVOKED.',
     'Acquire it again and look at what its next holder did.',
   ),
   SLOW_SUBSCRIBER: entry(

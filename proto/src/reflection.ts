@@ -9,6 +9,7 @@ import { file_google_rpc_status } from '../gen/google/rpc/status_pb.js';
 import { AdminService, file_leasehold_v1_admin } from '../gen/leasehold/v1/admin_pb.js';
 import { file_leasehold_v1_attach } from '../gen/leasehold/v1/attach_pb.js';
 import { ChannelService, file_leasehold_v1_channel } from '../gen/leasehold/v1/channel_pb.js';
+import { file_leasehold_v1_lease, LeaseService } from '../gen/leasehold/v1/lease_pb.js';
 import { file_leasehold_v1_mapping, MappingService } from '../gen/leasehold/v1/mapping_pb.js';
 import { file_leasehold_v1_session, SessionService } from '../gen/leasehold/v1/session_pb.js';
 
@@ -16,6 +17,7 @@ import { file_leasehold_v1_session, SessionService } from '../gen/leasehold/v1/s
 export const LEASEHOLD_SERVICES: readonly DescService[] = [
   MappingService,
   ChannelService,
+  LeaseService,
   SessionService,
   AdminService,
 ];
@@ -23,6 +25,7 @@ export const LEASEHOLD_SERVICES: readonly DescService[] = [
 const ROOT_FILES: readonly DescFile[] = [
   file_leasehold_v1_mapping,
   file_leasehold_v1_channel,
+  file_leasehold_v1_lease,
   file_leasehold_v1_session,
   file_leasehold_v1_admin,
   file_leasehold_v1_attach,

@@ -378,6 +378,13 @@ export declare type OpenPublisherRequest = Message<"leasehold.v1.OpenPublisherRe
    * @generated from field: bool fail_if_held = 2;
    */
   failIfHeld: boolean;
+
+  /**
+   * How long the lease lasts without a renewal, ms; 0 means the broker's default. Kept within the broker's bounds.
+   *
+   * @generated from field: uint32 ttl_ms = 3;
+   */
+  ttlMs: number;
 };
 
 /**
@@ -483,6 +490,13 @@ export declare type PublisherPromoted = Message<"leasehold.v1.PublisherPromoted"
    * @generated from field: bool previous_owner_died = 3;
    */
   previousOwnerDied: boolean;
+
+  /**
+   * Until when the lease lasts if it is not renewed: nanoseconds of the machine's monotonic clock.
+   *
+   * @generated from field: uint64 deadline_ns = 4;
+   */
+  deadlineNs: bigint;
 };
 
 /**

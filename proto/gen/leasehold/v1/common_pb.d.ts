@@ -96,6 +96,47 @@ export declare type Principal = Message<"leasehold.v1.Principal"> & {
 export declare const PrincipalSchema: GenMessage<Principal>;
 
 /**
+ * Within what the leases of a mapping are granted.
+ *
+ * @generated from message leasehold.v1.LeaseTerms
+ */
+export declare type LeaseTerms = Message<"leasehold.v1.LeaseTerms"> & {
+  /**
+   * What a request without a time to live gets, ms.
+   *
+   * @generated from field: uint32 default_ttl_ms = 1;
+   */
+  defaultTtlMs: number;
+
+  /**
+   * Less is raised to this, ms.
+   *
+   * @generated from field: uint32 min_ttl_ms = 2;
+   */
+  minTtlMs: number;
+
+  /**
+   * More is lowered to this, ms.
+   *
+   * @generated from field: uint32 max_ttl_ms = 3;
+   */
+  maxTtlMs: number;
+
+  /**
+   * The last fencing token of the broker's epoch. Above it nothing is granted: TOKENS_EXHAUSTED.
+   *
+   * @generated from field: uint64 token_limit = 4;
+   */
+  tokenLimit: bigint;
+};
+
+/**
+ * Describes the message leasehold.v1.LeaseTerms.
+ * Use `create(LeaseTermsSchema)` to create a new message.
+ */
+export declare const LeaseTermsSchema: GenMessage<LeaseTerms>;
+
+/**
  * A participant's place in a mapping, and the ticket to claim its descriptors with on the attach socket.
  *
  * @generated from message leasehold.v1.Attachment
@@ -143,6 +184,13 @@ export declare type Attachment = Message<"leasehold.v1.Attachment"> & {
    * @generated from field: leasehold.v1.Access access = 7;
    */
   access: Access;
+
+  /**
+   * For the leases that it takes in memory.
+   *
+   * @generated from field: leasehold.v1.LeaseTerms lease_terms = 8;
+   */
+  leaseTerms?: LeaseTerms | undefined;
 };
 
 /**

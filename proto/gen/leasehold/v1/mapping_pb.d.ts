@@ -71,6 +71,27 @@ export declare type Mapping = Message<"leasehold.v1.Mapping"> & {
    * @generated from field: uint32 max_participants = 10;
    */
   maxParticipants: number;
+
+  /**
+   * An exclusive lease was lost and nobody has declared the data good since: it may be half written.
+   *
+   * @generated from field: bool dirty = 11;
+   */
+  dirty: boolean;
+
+  /**
+   * The newest that was given.
+   *
+   * @generated from field: uint64 fencing_token = 12;
+   */
+  fencingToken: bigint;
+
+  /**
+   * How many wait for a lease.
+   *
+   * @generated from field: uint32 lease_waiters = 13;
+   */
+  leaseWaiters: number;
 };
 
 /**

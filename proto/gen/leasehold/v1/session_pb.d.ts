@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { LeaseMode } from "./lease_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Principal } from "./common_pb.js";
 
@@ -95,6 +96,12 @@ export declare type WatchSessionResponse = Message<"leasehold.v1.WatchSessionRes
      */
     value: Draining;
     case: "draining";
+  } | {
+    /**
+     * @generated from field: leasehold.v1.LeaseLost lease_lost = 4;
+     */
+    value: LeaseLost;
+    case: "leaseLost";
   } | { case: undefined; value?: undefined };
 };
 
@@ -152,6 +159,46 @@ export declare type SubscriberDetached = Message<"leasehold.v1.SubscriberDetache
  * Use `create(SubscriberDetachedSchema)` to create a new message.
  */
 export declare const SubscriberDetachedSchema: GenMessage<SubscriberDetached>;
+
+/**
+ * A lease of the session was taken away.
+ *
+ * @generated from message leasehold.v1.LeaseLost
+ */
+export declare type LeaseLost = Message<"leasehold.v1.LeaseLost"> & {
+  /**
+   * @generated from field: string mapping_name = 1;
+   */
+  mappingName: string;
+
+  /**
+   * @generated from field: uint64 mapping_id = 2;
+   */
+  mappingId: bigint;
+
+  /**
+   * @generated from field: uint64 hold_id = 3;
+   */
+  holdId: bigint;
+
+  /**
+   * @generated from field: leasehold.v1.LeaseMode mode = 4;
+   */
+  mode: LeaseMode;
+
+  /**
+   * EXPIRED, REVOKED, OWNER_DIED or MAPPING_DELETED.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message leasehold.v1.LeaseLost.
+ * Use `create(LeaseLostSchema)` to create a new message.
+ */
+export declare const LeaseLostSchema: GenMessage<LeaseLost>;
 
 /**
  * @generated from message leasehold.v1.Draining

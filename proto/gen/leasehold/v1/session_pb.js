@@ -5,12 +5,13 @@
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_leasehold_v1_common } from "./common_pb.js";
+import { file_leasehold_v1_lease } from "./lease_pb.js";
 
 /**
  * Describes the file leasehold/v1/session.proto.
  */
 export const file_leasehold_v1_session = /*@__PURE__*/
-  fileDesc("ChpsZWFzZWhvbGQvdjEvc2Vzc2lvbi5wcm90bxIMbGVhc2Vob2xkLnYxIiIKEk9wZW5TZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJIkcKE09wZW5TZXNzaW9uUmVzcG9uc2USEgoKc2Vzc2lvbl9pZBgBIAEoBBINCgVlcG9jaBgCIAEoDRINCgV0b2tlbhgDIAEoDCIVChNXYXRjaFNlc3Npb25SZXF1ZXN0IsUBChRXYXRjaFNlc3Npb25SZXNwb25zZRI3Cg9tYXBwaW5nX2RlbGV0ZWQYASABKAsyHC5sZWFzZWhvbGQudjEuTWFwcGluZ0RlbGV0ZWRIABI/ChNzdWJzY3JpYmVyX2RldGFjaGVkGAIgASgLMiAubGVhc2Vob2xkLnYxLlN1YnNjcmliZXJEZXRhY2hlZEgAEioKCGRyYWluaW5nGAMgASgLMhYubGVhc2Vob2xkLnYxLkRyYWluaW5nSABCBwoFZXZlbnQiMgoOTWFwcGluZ0RlbGV0ZWQSDAoEbmFtZRgBIAEoCRISCgptYXBwaW5nX2lkGAIgASgEIk8KElN1YnNjcmliZXJEZXRhY2hlZBIVCg1hdHRhY2htZW50X2lkGAEgASgEEhIKCm1hcHBpbmdfaWQYAiABKAQSDgoGcmVhc29uGAMgASgJIjgKCERyYWluaW5nEiwKCGRlYWRsaW5lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKNAQoHU2Vzc2lvbhIqCglwcmluY2lwYWwYASABKAsyFy5sZWFzZWhvbGQudjEuUHJpbmNpcGFsEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgthdHRhY2htZW50cxgDIAEoDRIQCghhdHRhY2hlZBgEIAEoCCIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0Ij8KFExpc3RTZXNzaW9uc1Jlc3BvbnNlEicKCHNlc3Npb25zGAEgAygLMhUubGVhc2Vob2xkLnYxLlNlc3Npb24iKQoTRXZpY3RTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgEIhYKFEV2aWN0U2Vzc2lvblJlc3BvbnNlMu0CCg5TZXNzaW9uU2VydmljZRJUCgtPcGVuU2Vzc2lvbhIgLmxlYXNlaG9sZC52MS5PcGVuU2Vzc2lvblJlcXVlc3QaIS5sZWFzZWhvbGQudjEuT3BlblNlc3Npb25SZXNwb25zZTABElcKDFdhdGNoU2Vzc2lvbhIhLmxlYXNlaG9sZC52MS5XYXRjaFNlc3Npb25SZXF1ZXN0GiIubGVhc2Vob2xkLnYxLldhdGNoU2Vzc2lvblJlc3BvbnNlMAESVQoMTGlzdFNlc3Npb25zEiEubGVhc2Vob2xkLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIi5sZWFzZWhvbGQudjEuTGlzdFNlc3Npb25zUmVzcG9uc2USVQoMRXZpY3RTZXNzaW9uEiEubGVhc2Vob2xkLnYxLkV2aWN0U2Vzc2lvblJlcXVlc3QaIi5sZWFzZWhvbGQudjEuRXZpY3RTZXNzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_leasehold_v1_common]);
+  fileDesc("ChpsZWFzZWhvbGQvdjEvc2Vzc2lvbi5wcm90bxIMbGVhc2Vob2xkLnYxIiIKEk9wZW5TZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJIkcKE09wZW5TZXNzaW9uUmVzcG9uc2USEgoKc2Vzc2lvbl9pZBgBIAEoBBINCgVlcG9jaBgCIAEoDRINCgV0b2tlbhgDIAEoDCIVChNXYXRjaFNlc3Npb25SZXF1ZXN0IvQBChRXYXRjaFNlc3Npb25SZXNwb25zZRI3Cg9tYXBwaW5nX2RlbGV0ZWQYASABKAsyHC5sZWFzZWhvbGQudjEuTWFwcGluZ0RlbGV0ZWRIABI/ChNzdWJzY3JpYmVyX2RldGFjaGVkGAIgASgLMiAubGVhc2Vob2xkLnYxLlN1YnNjcmliZXJEZXRhY2hlZEgAEioKCGRyYWluaW5nGAMgASgLMhYubGVhc2Vob2xkLnYxLkRyYWluaW5nSAASLQoKbGVhc2VfbG9zdBgEIAEoCzIXLmxlYXNlaG9sZC52MS5MZWFzZUxvc3RIAEIHCgVldmVudCIyCg5NYXBwaW5nRGVsZXRlZBIMCgRuYW1lGAEgASgJEhIKCm1hcHBpbmdfaWQYAiABKAQiTwoSU3Vic2NyaWJlckRldGFjaGVkEhUKDWF0dGFjaG1lbnRfaWQYASABKAQSEgoKbWFwcGluZ19pZBgCIAEoBBIOCgZyZWFzb24YAyABKAkifQoJTGVhc2VMb3N0EhQKDG1hcHBpbmdfbmFtZRgBIAEoCRISCgptYXBwaW5nX2lkGAIgASgEEg8KB2hvbGRfaWQYAyABKAQSJQoEbW9kZRgEIAEoDjIXLmxlYXNlaG9sZC52MS5MZWFzZU1vZGUSDgoGcmVhc29uGAUgASgJIjgKCERyYWluaW5nEiwKCGRlYWRsaW5lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKNAQoHU2Vzc2lvbhIqCglwcmluY2lwYWwYASABKAsyFy5sZWFzZWhvbGQudjEuUHJpbmNpcGFsEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgthdHRhY2htZW50cxgDIAEoDRIQCghhdHRhY2hlZBgEIAEoCCIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0Ij8KFExpc3RTZXNzaW9uc1Jlc3BvbnNlEicKCHNlc3Npb25zGAEgAygLMhUubGVhc2Vob2xkLnYxLlNlc3Npb24iKQoTRXZpY3RTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgEIhYKFEV2aWN0U2Vzc2lvblJlc3BvbnNlMu0CCg5TZXNzaW9uU2VydmljZRJUCgtPcGVuU2Vzc2lvbhIgLmxlYXNlaG9sZC52MS5PcGVuU2Vzc2lvblJlcXVlc3QaIS5sZWFzZWhvbGQudjEuT3BlblNlc3Npb25SZXNwb25zZTABElcKDFdhdGNoU2Vzc2lvbhIhLmxlYXNlaG9sZC52MS5XYXRjaFNlc3Npb25SZXF1ZXN0GiIubGVhc2Vob2xkLnYxLldhdGNoU2Vzc2lvblJlc3BvbnNlMAESVQoMTGlzdFNlc3Npb25zEiEubGVhc2Vob2xkLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIi5sZWFzZWhvbGQudjEuTGlzdFNlc3Npb25zUmVzcG9uc2USVQoMRXZpY3RTZXNzaW9uEiEubGVhc2Vob2xkLnYxLkV2aWN0U2Vzc2lvblJlcXVlc3QaIi5sZWFzZWhvbGQudjEuRXZpY3RTZXNzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_leasehold_v1_common, file_leasehold_v1_lease]);
 
 /**
  * Describes the message leasehold.v1.OpenSessionRequest.
@@ -55,46 +56,53 @@ export const SubscriberDetachedSchema = /*@__PURE__*/
   messageDesc(file_leasehold_v1_session, 5);
 
 /**
+ * Describes the message leasehold.v1.LeaseLost.
+ * Use `create(LeaseLostSchema)` to create a new message.
+ */
+export const LeaseLostSchema = /*@__PURE__*/
+  messageDesc(file_leasehold_v1_session, 6);
+
+/**
  * Describes the message leasehold.v1.Draining.
  * Use `create(DrainingSchema)` to create a new message.
  */
 export const DrainingSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_session, 6);
+  messageDesc(file_leasehold_v1_session, 7);
 
 /**
  * Describes the message leasehold.v1.Session.
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_session, 7);
+  messageDesc(file_leasehold_v1_session, 8);
 
 /**
  * Describes the message leasehold.v1.ListSessionsRequest.
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_session, 8);
+  messageDesc(file_leasehold_v1_session, 9);
 
 /**
  * Describes the message leasehold.v1.ListSessionsResponse.
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_session, 9);
+  messageDesc(file_leasehold_v1_session, 10);
 
 /**
  * Describes the message leasehold.v1.EvictSessionRequest.
  * Use `create(EvictSessionRequestSchema)` to create a new message.
  */
 export const EvictSessionRequestSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_session, 10);
+  messageDesc(file_leasehold_v1_session, 11);
 
 /**
  * Describes the message leasehold.v1.EvictSessionResponse.
  * Use `create(EvictSessionResponseSchema)` to create a new message.
  */
 export const EvictSessionResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_session, 11);
+  messageDesc(file_leasehold_v1_session, 12);
 
 /**
  * One client process's standing with the broker.
