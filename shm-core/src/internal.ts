@@ -6,7 +6,6 @@ export { type ChannelGeometry, channelGeometry, initialiseChannel, readGeometry 
 export { ChannelPublisher, LoanRefusal } from './channel/publisher.ts';
 export { SlotViews, type ViewMode } from './channel/slot-views.ts';
 export { ChannelSubscriber, type SubscribeMode, TakeOutcome } from './channel/subscriber.ts';
-export { type ClaimedPage, SubscriberPages } from './channel/subscriber-pages.ts';
 export { GENERATION_LIMIT, NO_SLOT, publishedWord, ringWord, writingWord } from './channel/words.ts';
 export type { Layout } from './layout/define-layout.ts';
 export {
@@ -21,6 +20,32 @@ export {
   USER_METADATA_BYTES,
 } from './layout/regions.ts';
 export { SEQUENCE_LIMIT } from './layout/sequence.ts';
+export {
+  FREE,
+  holderBase,
+  holdGeneration,
+  holdIndex,
+  isHoldId,
+  type LockMode,
+  makeHoldId,
+  REMOVING,
+  RESERVED,
+} from './lock/hold-id.ts';
+export type { LockParticipant } from './lock/hold-remover.ts';
+export {
+  type ArbiterPorts,
+  LockArbiter,
+  type LockGrant,
+  type LockRequest,
+  type SeenHold,
+} from './lock/lock-arbiter.ts';
+export {
+  type Hold,
+  ParticipantLock,
+  type ParticipantLockParts,
+  TokensExhaustedError,
+} from './lock/participant-lock.ts';
+export { type RemovalReason, RemovalReasons } from './lock/removal.ts';
 export { AttachedMapping, mapPage, type ReceivedSegment } from './mapping/attached-mapping.ts';
 export {
   BrokerMapping,
@@ -29,6 +54,9 @@ export {
   type NewParticipant,
 } from './mapping/broker-mapping.ts';
 export { CorruptMemoryError } from './mapping/corrupt-memory.ts';
+export { LockSegment } from './mapping/lock-segment.ts';
+export { ParticipantPage } from './mapping/participant-page.ts';
+export { type ClaimedPage, type ClaimPages, ParticipantPages } from './mapping/participant-pages.ts';
 export { monotonicNs } from './os/linux/clock.ts';
 export { bindDoorbell, drainDoorbell, openRinger, type Ringer } from './os/linux/doorbells.ts';
 export { tryLockFile } from './os/linux/file-lock.ts';

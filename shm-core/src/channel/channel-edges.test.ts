@@ -1,5 +1,6 @@
 /** What happens at the edges: ends of streams, nonsense in shared memory, participants that break the rules, numbers that come round. */
 import { describe, expect, it } from 'vitest';
+import { load32, store32 } from '../layout/control-words.ts';
 import { LOCK_WORD } from '../mapping/lock-segment.ts';
 import { PAGE_WORD } from '../mapping/participant-page.ts';
 import { TakeOutcome } from './subscriber.ts';
@@ -65,11 +66,11 @@ describe('a hoarder', () => {
     const publisher = await channel.publisher(0);
     const honest = await channel.subscriber(1);
     await channel.subscriber(2);
-    Atomics.store(channel.memory.lock.words, LOCK_WORD.maxPins + 2, 1);
+    store32(channel.memory.lock.words, LOCK_WORD.maxPins + 2, 1);
     channel.publish(publisher, 1);
     const held = honest.take();
     const page = channel.claim([2])[0]?.page.words ?? new Int32Array();
-    Atomics.store(page, PAGE_WORD.pins, -1);
+    store32(page, PAGE_WORD.pins, -1);
     for (let value = 2; value <= 20; value += 1) channel.publish(publisher, value);
     expect(channel.read(held)).toBe(1);
   });
@@ -81,7 +82,7 @@ describe('a slot that was pinned for longer than state words can tell', () => {
     const publisher = await channel.publisher(0);
     for (const value of [1, 2, 3]) channel.publish(publisher, value);
     // As if frame 2 had been held while 2^29 + 2 frames went through the others.
-    Atomics.store(channel.memory.descriptors, channel.memory.stateAt(1), publishedWord(4 + 2 ** 29 - 1));
+    store32(channel.memory.descriptors, channel.memory.stateAt(1), publishedWord(4 + 2 ** 29 - 1));
     const used = new Set(
       [1, 2, 3, 4, 5, 6].map(() => {
         const slot = publisher.loan();
@@ -97,7 +98,7 @@ describe('the era of a channel', () => {
   it('is raised as sequences cross 2^31, and never lowered by who is late', async () => {
     const channel = await InMemoryChannel.create({ head: 2 ** 31 - 2 });
     const publisher = await channel.publisher(0);
-    const era = (): number => Atomics.load(channel.memory.lock.words, LOCK_WORD.headEra);
+    const era = (): number => load32(channel.memory.lock.words, LOCK_WORD.headEra);
     channel.publish(publisher, 1);
     expect(era()).toBe(0);
     channel.publish(publisher, 2);
@@ -147,8 +148,8 @@ describe('a subscriber', () => {
     };
     for (let round = 0; round < 2_000; round += 1) {
       for (let i = 0; i < 4; i += 1) {
-        channel.memory.ring[i] = random();
-        channel.memory.descriptors[random() >>> 24] = random();
+        store32(channel.memory.ring, i, random());
+        store32(channel.memory.descriptors, random() >>> 24, random());
       }
       for (const reader of [subscriber, latest]) {
         const slot = reader.take();

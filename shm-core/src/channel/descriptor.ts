@@ -2,6 +2,7 @@
  * What a frame says of itself: written by the publisher while the slot is its own, copied out by a subscriber while it is pinned.
  * Everything read here is hostile: copied once, then checked.
  */
+import { load32, store32 } from '../layout/control-words.ts';
 import { FRAME_DESCRIPTOR, USER_METADATA_BYTES } from '../layout/regions.ts';
 import type { ChannelMemory } from './channel-memory.ts';
 
@@ -51,12 +52,13 @@ export function writeDescriptor(
   frame: { payloadBytes: number; flags: number; tokenLow: number; tokenHigh: number; publishedNs: number },
   fields: FrameFields,
 ): void {
-  const words = memory.descriptors;
+  const control = memory.descriptors;
+  const words = memory.descriptorData;
   const base = slot * DESCRIPTOR_WORDS;
-  words[base + word.flags] = frame.flags;
+  store32(control, base + word.flags, frame.flags);
   storeWide(words, base + word.payloadBytes, frame.payloadBytes);
-  words[base + word.fencingToken] = frame.tokenLow;
-  words[base + word.fencingToken + 1] = frame.tokenHigh;
+  store32(control, base + word.fencingToken, frame.tokenLow);
+  store32(control, base + word.fencingToken + 1, frame.tokenHigh);
   storeWide(words, base + word.publishedNs, frame.publishedNs);
   storeWide(words, base + word.capturedNs, fields.capturedNs ?? 0);
   words[base + word.width] = fields.width ?? 0;
@@ -69,29 +71,31 @@ export function writeDescriptor(
 }
 
 export function writeSequence(memory: ChannelMemory, slot: number, sequence: number): void {
-  storeWide(memory.descriptors, slot * DESCRIPTOR_WORDS + word.sequence, sequence);
+  const at = slot * DESCRIPTOR_WORDS + word.sequence;
+  store32(memory.descriptors, at, (sequence % WRAP) | 0);
+  store32(memory.descriptors, at + 1, (sequence / WRAP) | 0);
 }
 
 /** Whether the descriptor's whole sequence is `sequence`. */
 export function hasSequence(memory: ChannelMemory, slot: number, sequence: number): boolean {
   const base = slot * DESCRIPTOR_WORDS + word.sequence;
   const words = memory.descriptors;
-  return words[base] === ((sequence % WRAP) | 0) && words[base + 1] === ((sequence / WRAP) | 0);
+  return load32(words, base) === ((sequence % WRAP) | 0) && load32(words, base + 1) === ((sequence / WRAP) | 0);
 }
 
 /** Low and high half of the token, and the flags. */
 export const descriptorFlags = (memory: ChannelMemory, slot: number): number =>
-  memory.descriptors[slot * DESCRIPTOR_WORDS + word.flags] ?? 0;
+  load32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.flags);
 export const descriptorTokenLow = (memory: ChannelMemory, slot: number): number =>
-  memory.descriptors[slot * DESCRIPTOR_WORDS + word.fencingToken] ?? 0;
+  load32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.fencingToken);
 export const descriptorTokenHigh = (memory: ChannelMemory, slot: number): number =>
-  memory.descriptors[slot * DESCRIPTOR_WORDS + word.fencingToken + 1] ?? 0;
+  load32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.fencingToken + 1);
 
 /** Payload length, B, no more than the slot holds, whatever the descriptor says. */
 export function descriptorPayloadBytes(memory: ChannelMemory, slot: number): number {
   const base = slot * DESCRIPTOR_WORDS + word.payloadBytes;
-  const low = (memory.descriptors[base] ?? 0) >>> 0;
-  const high = (memory.descriptors[base + 1] ?? 0) >>> 0;
+  const low = (memory.descriptorData[base] ?? 0) >>> 0;
+  const high = (memory.descriptorData[base + 1] ?? 0) >>> 0;
   return Math.min(high * WRAP + low, memory.geometry.slotBytes);
 }
 

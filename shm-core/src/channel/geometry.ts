@@ -2,6 +2,7 @@
  * Where everything is in a channel's data segment: header, ring, descriptors, slots. Computed once by the broker, written into
  * the header, and read back (copied, then checked) by whoever attaches.
  */
+import { controlWords, load32, store32 } from '../layout/control-words.ts';
 import { ABI_VERSION, CHANNEL_HEADER, FRAME_DESCRIPTOR, MAGIC, MAX_SLOTS } from '../layout/regions.ts';
 import { CorruptMemoryError } from '../mapping/corrupt-memory.ts';
 import type { MappedRange } from '../os/os.ts';
@@ -97,7 +98,7 @@ export function initialiseChannel(
   wide[at.ringOffset / 8] = BigInt(geometry.ringOffset);
   wide[at.descriptorsOffset / 8] = BigInt(geometry.descriptorsOffset);
   wide[at.slotsOffset / 8] = BigInt(geometry.slotsOffset);
-  Atomics.store(words, word.magic, MAGIC.channel);
+  store32(controlWords(words), word.magic, MAGIC.channel);
 }
 
 /**
@@ -107,7 +108,8 @@ export function initialiseChannel(
 export function readGeometry(range: MappedRange, mappingId: bigint): ChannelGeometry {
   const words = range.words32(0, CHANNEL_HEADER.bytes / 4);
   const { at, word } = CHANNEL_HEADER;
-  if (Atomics.load(words, word.magic) !== MAGIC.channel) throw new CorruptMemoryError('channel header: no magic');
+  if (load32(controlWords(words), word.magic) !== MAGIC.channel)
+    throw new CorruptMemoryError('channel header: no magic');
   const copy = words.slice();
   const wide = new BigUint64Array(copy.buffer);
   const version = copy[word.abiVersion];

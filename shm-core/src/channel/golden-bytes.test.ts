@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { ControlWords } from '../layout/control-words.ts';
 import { FRAME_DESCRIPTOR } from '../layout/regions.ts';
 import { InMemoryChannel } from './testing/in-memory-channel.ts';
 
@@ -27,8 +28,10 @@ const golden = (name: string): string[] =>
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength);
+const bytesOf = (words: ControlWords): Uint8Array => {
+  const { buffer, byteOffset, byteLength } = words as unknown as Int32Array;
+  return new Uint8Array(buffer, byteOffset, byteLength);
+};
 
 /** The publisher is participant 3, the subscriber participant 33; one frame is published, with everything said, and taken. */
 async function oneFrame() {
@@ -36,8 +39,7 @@ async function oneFrame() {
   const channel = await InMemoryChannel.create({ slots: 5, slotBytes: 64, block: true, maxLoans: 2, head });
   const publisher = await channel.publisher(3);
   const lease = { holdId: 0x0400_0001_0000_0009n, fencingToken: 0x0002_0000_0000_0007n };
-  channel.broker.grantPublisher(lease.holdId, lease.fencingToken, new Uint8Array(16).fill(0xbe));
-  publisher.takeOver(lease);
+  channel.grant(publisher, lease, new Uint8Array(16).fill(0xbe));
   const subscriber = await channel.subscriber(33);
   const slot = publisher.loan();
   publisher.publish(slot, 37, {
@@ -63,14 +65,14 @@ describe('golden bytes', () => {
 
   it('a participant page is laid out as documented', async () => {
     const { channel } = await oneFrame();
-    const page = channel.claim([33])[0]?.page.words;
-    expect(hexDump(bytesOf(page ?? new Int32Array()))).toEqual(golden('participant-page.hex'));
+    const [claimed] = channel.claim([33]);
+    expect(claimed === undefined ? [] : hexDump(bytesOf(claimed.page.words))).toEqual(golden('participant-page.hex'));
   });
 
   it('a channel header and ring are laid out as documented', async () => {
     const { channel } = await oneFrame();
     const { descriptorsOffset } = channel.memory.geometry;
-    const start = new Uint8Array(channel.memory.ring.buffer, 0, descriptorsOffset);
+    const start = new Uint8Array(bytesOf(channel.memory.ring).buffer, 0, descriptorsOffset);
     expect(hexDump(start)).toEqual(golden('channel-header.hex'));
   });
 

@@ -4,14 +4,16 @@
  * lost their lease and still run: a slot changes hands only by compare-exchange from the value that was seen, and a sequence
  * belongs to whoever wins its ring entry.
  */
+import { add32, cas32, load32, store32 } from '../layout/control-words.ts';
 import { FrameFlags, USER_METADATA_BYTES } from '../layout/regions.ts';
 import { eraOf, low32, SEQUENCE_LIMIT } from '../layout/sequence.ts';
 import { CorruptMemoryError } from '../mapping/corrupt-memory.ts';
 import { LOCK_WORD } from '../mapping/lock-segment.ts';
 import { PAGE_WORD } from '../mapping/participant-page.ts';
+import type { ParticipantPages } from '../mapping/participant-pages.ts';
 import type { ChannelMemory } from './channel-memory.ts';
 import { type FrameFields, writeDescriptor, writeSequence } from './descriptor.ts';
-import type { SubscriberPages } from './subscriber-pages.ts';
+import { Pins } from './pins.ts';
 import {
   aheadOf,
   FREE,
@@ -58,7 +60,8 @@ export interface PublisherLease {
 
 export class ChannelPublisher {
   readonly #memory: ChannelMemory;
-  readonly #pages: SubscriberPages;
+  readonly #pages: ParticipantPages;
+  readonly #pins: Pins;
   readonly #writing: number;
   readonly #nowNs: () => number;
   readonly #descriptorFields: {
@@ -72,12 +75,13 @@ export class ChannelPublisher {
   /** Sequence of the next frame. */
   #next = 1;
   #lastSlot = -1;
-  #armedPages: SubscriberPages['pages'] | null = null;
+  #armedPages: ParticipantPages['pages'] | null = null;
   #openLoans = 0;
 
-  constructor(memory: ChannelMemory, pages: SubscriberPages, identity: PublisherIdentity, nowNs: () => number) {
+  constructor(memory: ChannelMemory, pages: ParticipantPages, identity: PublisherIdentity, nowNs: () => number) {
     this.#memory = memory;
     this.#pages = pages;
+    this.#pins = new Pins(memory.lock, pages, memory.geometry.slots);
     this.#writing = writingWord(identity.index, identity.generation);
     this.#nowNs = nowNs;
     this.#descriptorFields = { payloadBytes: 0, flags: 0, tokenLow: 0, tokenHigh: 0, publishedNs: 0 };
@@ -99,7 +103,7 @@ export class ChannelPublisher {
     this.#descriptorFields.tokenHigh = Number(BigInt.asIntN(32, lease.fencingToken >> 32n));
     let head = memory.wholeHead();
     for (let tries = 0; tries <= memory.geometry.slots; tries += 1) {
-      const entry = Atomics.load(memory.ring, memory.ringIndex(head + 1));
+      const entry = load32(memory.ring, memory.ringIndex(head + 1));
       if (ringLap(entry) !== lapOf(head + 1, memory.geometry.ringEntries)) break;
       memory.advanceHead(head + 1);
       head += 1;
@@ -113,7 +117,7 @@ export class ChannelPublisher {
 
   /** The slot of frame `head`, so that the newest frame is overwritten last. */
   #slotOf(head: number): number {
-    const entry = Atomics.load(this.#memory.ring, this.#memory.ringIndex(head));
+    const entry = load32(this.#memory.ring, this.#memory.ringIndex(head));
     const slot = ringSlot(entry);
     const there =
       ringLap(entry) === lapOf(head, this.#memory.geometry.ringEntries) && slot < this.#memory.geometry.slots;
@@ -153,7 +157,7 @@ export class ChannelPublisher {
     let longest = 0;
     for (const { index, page } of this.#pages.pages) {
       if (!this.#memory.lock.isCounted(index)) continue;
-      const lag = (newest - Atomics.load(page.words, PAGE_WORD.cursor)) | 0;
+      const lag = (newest - load32(page.words, PAGE_WORD.cursor)) | 0;
       if (lag > longest) longest = lag;
     }
     return longest;
@@ -163,10 +167,10 @@ export class ChannelPublisher {
   #tryMark(slot: number, unreadFrom: number): number {
     const { descriptors, lock } = this.#memory;
     const at = this.#memory.stateAt(slot);
-    let seen = Atomics.load(descriptors, at);
+    let seen = load32(descriptors, at);
     if (isWriting(seen)) {
       if (!lock.isGone(writerIndex(seen), writerGeneration(seen))) return LoanRefusal.noSlot;
-      if (Atomics.compareExchange(descriptors, at, seen, FREE) !== seen) return LoanRefusal.noSlot;
+      if (!cas32(descriptors, at, seen, FREE)) return LoanRefusal.noSlot;
       seen = FREE;
     }
     if (isPublished(seen)) {
@@ -176,8 +180,8 @@ export class ChannelPublisher {
       const pending = ahead >= 0 && ahead <= this.#memory.geometry.slots;
       if (pending || (ahead < 0 && this.#next + ahead >= unreadFrom)) return LoanRefusal.noSlot;
     }
-    if (this.#pages.pinned(slot)) return LoanRefusal.noSlot;
-    if (Atomics.compareExchange(descriptors, at, seen, this.#writing) !== seen) return LoanRefusal.noSlot;
+    if (this.#pins.pinned(slot)) return LoanRefusal.noSlot;
+    if (!cas32(descriptors, at, seen, this.#writing)) return LoanRefusal.noSlot;
     return this.#confirmMark(slot, at, seen);
   }
 
@@ -189,16 +193,16 @@ export class ChannelPublisher {
   #confirmMark(slot: number, at: number, seen: number): number {
     let refusal: number = slot;
     if (!this.#pages.refresh()) refusal = this.#pageMissing();
-    else if (this.#pages.pinned(slot)) refusal = LoanRefusal.noSlot;
+    else if (this.#pins.pinned(slot)) refusal = LoanRefusal.noSlot;
     else if (!this.holdsLease) refusal = LoanRefusal.lost;
-    if (refusal !== slot) Atomics.compareExchange(this.#memory.descriptors, at, this.#writing, seen);
+    if (refusal !== slot) cas32(this.#memory.descriptors, at, this.#writing, seen);
     return refusal;
   }
 
   /** Gives a loaned slot back unpublished. Its old frame is gone: the slot is free, never again what it was. */
   giveBack(slot: number): void {
     this.#openLoans -= 1;
-    Atomics.compareExchange(this.#memory.descriptors, this.#memory.stateAt(slot), this.#writing, FREE);
+    cas32(this.#memory.descriptors, this.#memory.stateAt(slot), this.#writing, FREE);
   }
 
   /** Counts a loan as closed without giving its slot back: its memory is out of our hands. */
@@ -219,8 +223,8 @@ export class ChannelPublisher {
   publishEnd(slot: number): number | null {
     const sequence = this.#publish(slot, 0, FrameFlags.endOfStream, {});
     if (sequence === null) return null;
-    Atomics.store(this.#memory.lock.words, LOCK_WORD.endedAt, low32(sequence));
-    Atomics.add(this.#memory.lock.words, LOCK_WORD.endMarks, 1);
+    store32(this.#memory.lock.words, LOCK_WORD.endedAt, low32(sequence));
+    add32(this.#memory.lock.words, LOCK_WORD.endMarks, 1);
     return sequence;
   }
 
@@ -256,7 +260,7 @@ export class ChannelPublisher {
       const outcome = this.#offer(slot, at, sequence);
       if (outcome === LOST) return null;
       if (outcome === BEATEN && !this.holdsLease) {
-        Atomics.compareExchange(descriptors, at, this.#writing, FREE);
+        cas32(descriptors, at, this.#writing, FREE);
         return null;
       }
       memory.advanceHead(sequence);
@@ -266,7 +270,7 @@ export class ChannelPublisher {
         return sequence;
       }
     }
-    Atomics.compareExchange(descriptors, at, this.#writing, FREE);
+    cas32(descriptors, at, this.#writing, FREE);
     throw new CorruptMemoryError('ring: more frames were published by predecessors than the channel has slots');
   }
 
@@ -277,19 +281,16 @@ export class ChannelPublisher {
     writeSequence(memory, slot, sequence);
     const published = publishedWord(sequence);
     if (sequence % 2 ** 31 === 0) memory.raiseEra(eraOf(sequence));
-    if (Atomics.compareExchange(descriptors, at, this.#writing, published) !== this.#writing) return LOST;
+    if (!cas32(descriptors, at, this.#writing, published)) return LOST;
     const index = memory.ringIndex(sequence);
     const lap = lapOf(sequence, memory.geometry.ringEntries);
-    const entry = Atomics.load(ring, index);
+    const entry = load32(ring, index);
     // IMPORTANT: the ring entry decides. Whoever moves it from the lap before owns the number; a predecessor that lost its lease
     // and comes late finds another lap there, and its frame is shown to nobody.
-    if (
-      ringLap(entry) === previousLap(lap) &&
-      Atomics.compareExchange(ring, index, entry, ringWord(lap, slot)) === entry
-    ) {
+    if (ringLap(entry) === previousLap(lap) && cas32(ring, index, entry, ringWord(lap, slot))) {
       return PUBLISHED;
     }
-    return Atomics.compareExchange(descriptors, at, published, this.#writing) === published ? BEATEN : LOST;
+    return cas32(descriptors, at, published, this.#writing) ? BEATEN : LOST;
   }
 
   /** Rings every subscriber that sleeps. IMPORTANT: clear first, ring second, or a ring between the two is lost. */
@@ -297,8 +298,8 @@ export class ChannelPublisher {
     this.#pages.refresh();
     for (const claimed of this.#pages.pages) {
       const words = claimed.page.words;
-      if (Atomics.load(words, PAGE_WORD.armed) !== 1) continue;
-      if (Atomics.compareExchange(words, PAGE_WORD.armed, 1, 0) === 1) claimed.ring();
+      if (load32(words, PAGE_WORD.armed) !== 1) continue;
+      if (cas32(words, PAGE_WORD.armed, 1, 0)) claimed.ring();
     }
   }
 
@@ -308,7 +309,7 @@ export class ChannelPublisher {
    * taken away from another wait, or from a successor, would cost that one a second.
    */
   arm(): void {
-    for (const { page } of this.#pages.pages) Atomics.store(page.words, PAGE_WORD.publisherArmed, 1);
+    for (const { page } of this.#pages.pages) store32(page.words, PAGE_WORD.publisherArmed, 1);
     this.#armedPages = this.#pages.pages;
   }
   /** Whether everybody who takes part, as far as is known, has been asked. */
@@ -322,7 +323,7 @@ export class ChannelPublisher {
     return this.#pages.pages
       .filter(({ index }) => this.#memory.lock.isCounted(index))
       .map(({ index, generation, page }) => {
-        return { index, generation, lag: (newest - Atomics.load(page.words, PAGE_WORD.cursor)) | 0 };
+        return { index, generation, lag: (newest - load32(page.words, PAGE_WORD.cursor)) | 0 };
       })
       .sort((a, b) => b.lag - a.lag);
   }

@@ -2,6 +2,7 @@
  * A subscriber's side of a channel (docs/PROTOCOL.md, "READER ALGORITHM"): find the next frame, pin its slot, look again, release. It writes
  * nothing but its own page. No await, no RPC; every loop is bounded by the number of slots.
  */
+import { cas32, load32, store32 } from '../layout/control-words.ts';
 import { FrameFlags } from '../layout/regions.ts';
 import { low32 } from '../layout/sequence.ts';
 import { PAGE_WORD, type ParticipantPage } from '../mapping/participant-page.ts';
@@ -59,7 +60,7 @@ export class ChannelSubscriber {
     // IMPORTANT: it begins where the broker let it in, which is in its page, not at what is the newest by now. A publisher
     // that waited for it (`block`, --await-subscribers) may have published in between, and that is this subscriber's.
     const newest = memory.wholeHead();
-    const behind = (low32(newest) - Atomics.load(page.words, PAGE_WORD.cursor)) >>> 0;
+    const behind = (low32(newest) - load32(page.words, PAGE_WORD.cursor)) >>> 0;
     this.#cursor = Math.max(newest - behind, 0);
     this.#joined = this.#cursor + options.history;
   }
@@ -107,11 +108,11 @@ export class ChannelSubscriber {
       const next = this.#cursor + 1;
       const lap = lapOf(next, geometry.ringEntries);
       const index = this.#memory.ringIndex(next);
-      const entry = Atomics.load(ring, index);
+      const entry = load32(ring, index);
       if (ringLap(entry) === previousLap(lap)) {
         if (((this.#memory.loadHead() - low32(this.#cursor)) | 0) <= 0) return TakeOutcome.nothing;
         // The head is ahead. Either it was published just now, or the laps have wrapped all the way round.
-        if (ringLap(Atomics.load(ring, index)) === previousLap(lap)) this.#skipTo(next);
+        if (ringLap(load32(ring, index)) === previousLap(lap)) this.#skipTo(next);
       } else if (ringLap(entry) !== lap) {
         this.#skipTo(Math.max(next, this.#memory.wholeHead() - geometry.ringEntries));
       } else if (!this.#pin(ringSlot(entry), next)) {
@@ -138,7 +139,7 @@ export class ChannelSubscriber {
     for (let tries = 0; tries <= geometry.slots + 1; tries += 1) {
       const newest = this.#memory.loadHead() === low32(this.#cursor) ? this.#cursor : this.#memory.wholeHead();
       if (newest <= this.#cursor) return TakeOutcome.nothing;
-      const entry = Atomics.load(ring, this.#memory.ringIndex(newest));
+      const entry = load32(ring, this.#memory.ringIndex(newest));
       if (ringLap(entry) !== lapOf(newest, geometry.ringEntries)) continue;
       const slot = ringSlot(entry);
       if (!this.#pin(slot, newest)) {
@@ -159,7 +160,7 @@ export class ChannelSubscriber {
     const oldest = Math.max(this.#cursor, end - 1 - geometry.slots);
     let marks = 1;
     for (let last = end - 1; last > oldest; last -= 1) {
-      const entry = Atomics.load(ring, this.#memory.ringIndex(last));
+      const entry = load32(ring, this.#memory.ringIndex(last));
       const there = ringLap(entry) === lapOf(last, geometry.ringEntries) && this.#pin(ringSlot(entry), last);
       if (there && !this.#isEnd(ringSlot(entry))) return this.#accept(ringSlot(entry), last);
       if (!there) break;
@@ -219,7 +220,7 @@ export class ChannelSubscriber {
   #pin(slot: number, sequence: number): boolean {
     if (slot >= this.#memory.geometry.slots || this.#holds(slot)) return false;
     this.#storePin(slot, true);
-    const state = Atomics.load(this.#memory.descriptors, this.#memory.stateAt(slot));
+    const state = load32(this.#memory.descriptors, this.#memory.stateAt(slot));
     if (state === publishedWord(sequence) && hasSequence(this.#memory, slot, sequence) && this.#tokenIsCurrent(slot)) {
       this.#pinned += 1;
       return true;
@@ -244,7 +245,7 @@ export class ChannelSubscriber {
     const bit = 1 << (slot & 31);
     const pins = pinned ? (this.#pins[word] ?? 0) | bit : (this.#pins[word] ?? 0) & ~bit;
     this.#pins[word] = pins;
-    Atomics.store(this.#page.words, PAGE_WORD.pins + word, pins);
+    store32(this.#page.words, PAGE_WORD.pins + word, pins);
   }
 
   #unpin(slot: number): void {
@@ -255,7 +256,7 @@ export class ChannelSubscriber {
 
   /** Lets a taken slot go. Its bytes must be detached before. */
   release(slot: number): void {
-    Atomics.store(this.#page.words, PAGE_WORD.cursor, low32(this.#cursor));
+    store32(this.#page.words, PAGE_WORD.cursor, low32(this.#cursor));
     this.#unpin(slot);
   }
 
@@ -263,23 +264,23 @@ export class ChannelSubscriber {
   #wakePublisher(): void {
     if (!this.#memory.geometry.block) return;
     const words = this.#page.words;
-    if (Atomics.load(words, PAGE_WORD.publisherArmed) !== 1) return;
-    if (Atomics.compareExchange(words, PAGE_WORD.publisherArmed, 1, 0) === 1) this.#ringPublisher();
+    if (load32(words, PAGE_WORD.publisherArmed) !== 1) return;
+    if (cas32(words, PAGE_WORD.publisherArmed, 1, 0)) this.#ringPublisher();
   }
 
   #announceCursor(): void {
-    Atomics.store(this.#page.words, PAGE_WORD.cursor, low32(this.#cursor));
+    store32(this.#page.words, PAGE_WORD.cursor, low32(this.#cursor));
     this.#wakePublisher();
   }
 
   /** Asks to be rung at the next frame. Call `take` again after it, and wait only if there is still nothing; then `disarm`. */
   arm(): void {
     this.#waits += 1;
-    Atomics.store(this.#page.words, PAGE_WORD.armed, 1);
+    store32(this.#page.words, PAGE_WORD.armed, 1);
   }
   /** Ends one wait. The last one takes the request back. */
   disarm(): void {
     this.#waits -= 1;
-    if (this.#waits === 0) Atomics.store(this.#page.words, PAGE_WORD.armed, 0);
+    if (this.#waits === 0) store32(this.#page.words, PAGE_WORD.armed, 0);
   }
 }

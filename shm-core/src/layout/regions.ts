@@ -5,7 +5,7 @@
 import { byteField, defineLayout, f64, reserved, u32, u32s, u64 } from './define-layout.ts';
 
 /** Major version: memory of another one is refused. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 /** First word of each region, stored last by the broker: 0 means not ready. */
 export const MAGIC = { channel: 0x4c534843, lock: 0x4c53484c, page: 0x4c534850 } as const;
 
@@ -25,13 +25,14 @@ export const LOCK_SEGMENT = defineLayout(4096, {
   maxParticipants: u32('broker; once; participants'),
   state: u32('broker; atomic; 0 = open, 1 = deleted'),
   publisherBellVersion: u32('broker; atomic; odd while publisherBell is being written'),
-  reserved0: reserved(4),
+  queued: u32('broker; atomic; C: 1 while somebody waits at the broker; nobody takes the lock past him'),
   publisherBell: byteField(16, 'broker; name of the publisher’s doorbell, raw; zero = no publisher'),
-  reserved1: reserved(80),
-  holder: u64('broker; atomic; W: 0, or the id of the hold under which frames may be published'),
-  reserved2: reserved(120),
-  fencingToken: u64('broker; atomic; F: token of the newest exclusive hold'),
-  reserved3: reserved(120),
+  brokerBell: byteField(16, 'broker; once; name of the broker’s doorbell, raw: who releases while C is 1 rings it'),
+  reserved1: reserved(64),
+  holder: u64('broker and holders; atomic CAS; W: 0, the id of the exclusive hold, 1 = reserved, 2 = being removed'),
+  fencingToken: u64('broker and holders; atomic add; F: the newest fencing token'),
+  dirty: u64('broker and holders; atomic CAS; 0, or the id of the exclusive hold that was removed'),
+  reserved2: reserved(232),
   head: u32(
     'publisher; atomic CAS; sequence of the newest published frame modulo 2^32; a hint, never ahead of the ring',
   ),
@@ -80,7 +81,12 @@ export const PARTICIPANT_PAGE = defineLayout(4096, {
   taken: f64('participant; frames taken; statistics only'),
   lost: f64('participant; frames lost; statistics only'),
   dropped: f64('publisher; loans refused for want of a slot; statistics only'),
-  reserved6: reserved(3432),
+  reserved6: reserved(104),
+  sharedHold: u64('participant and broker; atomic CAS; H: 0, or the id of the shared hold'),
+  deadline: u64(
+    'participant and broker; atomic; D: end of the hold, ns of CLOCK_MONOTONIC; 2^64 − 16 or more = the hold was removed, and why',
+  ),
+  reserved7: reserved(3312),
 });
 
 /** Start of a channel’s data segment. Write attachments: read and write. Read attachments: read. The broker writes it once. */

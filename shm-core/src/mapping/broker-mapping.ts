@@ -5,6 +5,7 @@
  * The broker never touches a data segment after initialising it: a writer could punch pages out of one, and reading there
  * could then kill. Lock segments and pages are base pages, where a punched page reads as zero.
  */
+import { load32, store32 } from '../layout/control-words.ts';
 import { LOCK_SEGMENT, PARTICIPANT_PAGE } from '../layout/regions.ts';
 import { eraOf, low32, wholeSequence } from '../layout/sequence.ts';
 import type { Access, MappedRange, OwnedFd, PageKind, SegmentOs } from '../os/os.ts';
@@ -21,6 +22,8 @@ export interface BrokerMappingSpec {
   readonly payloadBytes: number;
   readonly pages: 'auto' | 'require' | 'never';
   readonly maxParticipants: number;
+  /** Name of the broker's doorbell, 16 raw bytes. */
+  readonly brokerBell: Uint8Array;
   /** Lays out the data segment, which is zero and mapped only while this runs. Absent for a plain mapping. */
   readonly layOut?: (data: MappedRange) => void;
   /** For a channel: the sequence before its first frame. */
@@ -55,6 +58,13 @@ export interface GrantedSegment {
   readonly participantGeneration?: number;
 }
 
+/** A participant whose page is there. */
+export interface MappedParticipant {
+  readonly index: number;
+  readonly generation: number;
+  readonly page: ParticipantPage;
+}
+
 interface Participant {
   readonly generation: number;
   readonly segment: Segment;
@@ -65,12 +75,13 @@ interface Participant {
 export class BrokerMapping {
   readonly id: bigint;
   readonly maxParticipants: number;
+  /** Not to be touched after `close`. */
+  readonly lock: LockSegment;
   readonly #os: SegmentOs;
   readonly #allocator: SegmentAllocator;
   readonly #data: Segment;
-  readonly #lock: Segment;
+  readonly #lockMemory: Segment;
   readonly #lockRange: MappedRange;
-  readonly #lockSegment: LockSegment;
   /** The sequence before the first frame. */
   readonly #firstHead: number;
   readonly #participants = new Map<number, Participant>();
@@ -89,9 +100,9 @@ export class BrokerMapping {
     this.#os = os;
     this.#allocator = allocator;
     this.#data = data;
-    this.#lock = lock;
+    this.#lockMemory = lock;
     this.#lockRange = os.map(lock.fd, lock.bytes, 'write', lock.grant.pageKind);
-    this.#lockSegment = new LockSegment(this.#lockRange);
+    this.lock = new LockSegment(this.#lockRange);
   }
 
   /**
@@ -131,9 +142,9 @@ export class BrokerMapping {
 
   #initialise(spec: BrokerMappingSpec): void {
     const head = spec.head ?? 0;
-    Atomics.store(this.#lockSegment.words, LOCK_WORD.head, low32(head));
-    Atomics.store(this.#lockSegment.words, LOCK_WORD.headEra, eraOf(head));
-    this.#lockSegment.initialise(spec.id, spec.maxParticipants);
+    store32(this.lock.words, LOCK_WORD.head, low32(head));
+    store32(this.lock.words, LOCK_WORD.headEra, eraOf(head));
+    this.lock.initialise({ mappingId: spec.id, maxParticipants: spec.maxParticipants, brokerBell: spec.brokerBell });
   }
 
   /** What was granted for the payload. */
@@ -142,7 +153,7 @@ export class BrokerMapping {
   }
   /** What the mapping takes now: data, lock segment and pages, B. */
   get chargedBytes(): number {
-    return this.#data.bytes + this.#lock.bytes + this.#participants.size * this.#os.basePageBytes;
+    return this.#data.bytes + this.#lockMemory.bytes + this.#participants.size * this.#os.basePageBytes;
   }
   /** Indices in use: by participants that take part, and by those that are not yet known to be gone. */
   get participantIndices(): number[] {
@@ -175,7 +186,7 @@ export class BrokerMapping {
     const { index, generation, bell } = joining;
     page.initialise({ mappingId: this.id, index, generation, bell, cursor: low32(this.published) });
     this.#participants.set(index, { generation, segment, range, page });
-    this.#lockSegment.setLive(index, joining);
+    this.lock.setLive(index, joining);
     // IMPORTANT: again, now that publishers see it. What a `block` publisher published before it saw somebody to wait for may be
     // overwritten already, and would be missing from the beginning of the subscription.
     const newest = this.published;
@@ -186,7 +197,7 @@ export class BrokerMapping {
 
   /** A `block` publisher no longer waits for this participant. Its pins still count until `removeParticipant`. */
   stopWaitingFor(index: number): void {
-    this.#lockSegment.clearCounted(index);
+    this.lock.clearCounted(index);
   }
 
   /** The participant's process is gone, or has said that it no longer touches anything: what it held is free. */
@@ -194,35 +205,38 @@ export class BrokerMapping {
     const participant = this.#participants.get(index);
     if (participant === undefined) return;
     this.#participants.delete(index);
-    this.#lockSegment.clearLive(index, participant.generation);
+    this.lock.clearLive(index, participant.generation);
     participant.range.release();
     participant.segment.close();
   }
 
-  /** From now on frames are published under this hold; `bell` is whom subscribers ring. */
-  grantPublisher(holdId: bigint, fencingToken: bigint, bell: Uint8Array): void {
-    this.#lockSegment.fencingToken = fencingToken;
-    this.#lockSegment.setPublisherBell(bell);
-    this.#lockSegment.holder = holdId;
+  /** Whom subscribers ring; null = nobody. */
+  setPublisherBell(bell: Uint8Array | null): void {
+    this.lock.setPublisherBell(bell);
   }
-  /** From now on nobody publishes. */
-  revokePublisher(): void {
-    this.#lockSegment.holder = 0n;
-    this.#lockSegment.setPublisherBell(null);
+  /** Everybody whose page is there, those included that are not yet known to be gone. */
+  *participants(): Generator<MappedParticipant> {
+    for (const [index, { generation, page }] of this.#participants) yield { index, generation, page };
+  }
+  participant(index: number): MappedParticipant | undefined {
+    const participant = this.#participants.get(index);
+    return participant === undefined
+      ? undefined
+      : { index, generation: participant.generation, page: participant.page };
   }
 
   /** Attached processes find the mapping deleted at their next look. */
   markDeleted(): void {
-    this.#lockSegment.markDeleted();
+    this.lock.markDeleted();
   }
 
   /** The descriptors of an attachment: data, lock segment, and the participant’s own page. */
   segmentsFor(access: Access, index: number): GrantedSegment[] {
-    const control = { bytes: this.#lock.bytes, pageKind: this.#lock.grant.pageKind };
+    const control = { bytes: this.#lockMemory.bytes, pageKind: this.#lockMemory.grant.pageKind };
     const fdOf = (segment: Segment): OwnedFd => (access === 'write' ? segment.fd : segment.readOnlyFd());
     return [
       { role: 'data', fd: fdOf(this.#data), access, bytes: this.#data.bytes, pageKind: this.#data.grant.pageKind },
-      { role: 'lock', fd: fdOf(this.#lock), access, ...control },
+      { role: 'lock', fd: fdOf(this.#lockMemory), access, ...control },
       ...this.pagesFor([index]),
     ];
   }
@@ -247,18 +261,18 @@ export class BrokerMapping {
 
   /** Sequence of the newest frame of a channel, as its publishers say. */
   get published(): number {
-    const words = this.#lockSegment.words;
-    const era = Atomics.load(words, LOCK_WORD.headEra);
-    const sequence = wholeSequence(Atomics.load(words, LOCK_WORD.head), era >>> 0);
+    const words = this.lock.words;
+    const era = load32(words, LOCK_WORD.headEra);
+    const sequence = wholeSequence(load32(words, LOCK_WORD.head), era >>> 0);
     return Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : 0;
   }
   /** How many of the sequences are ends of streams, as publishers say. */
   get endMarks(): number {
-    return Atomics.load(this.#lockSegment.words, LOCK_WORD.endMarks) >>> 0;
+    return load32(this.lock.words, LOCK_WORD.endMarks) >>> 0;
   }
   /** Whether the newest sequence is the end of a stream, as publishers say. */
   get finished(): boolean {
-    return this.#lockSegment.finished;
+    return this.lock.finished;
   }
   counters(index: number): ParticipantCounters | null {
     return this.#participants.get(index)?.page.counters() ?? null;
@@ -274,7 +288,7 @@ export class BrokerMapping {
     }
     this.#participants.clear();
     this.#lockRange.release();
-    this.#lock.close();
+    this.#lockMemory.close();
     this.#data.close();
   }
 }

@@ -2,13 +2,13 @@
 import { BrokerMapping } from '../../mapping/broker-mapping.ts';
 import { LockSegment } from '../../mapping/lock-segment.ts';
 import { ParticipantPage } from '../../mapping/participant-page.ts';
+import { type ClaimedPage, ParticipantPages } from '../../mapping/participant-pages.ts';
 import { createInMemorySegmentOs } from '../../os/in-memory/segments.ts';
 import { SegmentAllocator } from '../../segment/allocate-segment.ts';
 import { ChannelMemory } from '../channel-memory.ts';
 import { channelGeometry, initialiseChannel, readGeometry } from '../geometry.ts';
-import { ChannelPublisher } from '../publisher.ts';
+import { ChannelPublisher, type PublisherLease } from '../publisher.ts';
 import { ChannelSubscriber, type SubscribeMode } from '../subscriber.ts';
-import { type ClaimedPage, SubscriberPages } from '../subscriber-pages.ts';
 
 const MAPPING_ID = 7n;
 
@@ -44,6 +44,7 @@ export class InMemoryChannel {
       payloadBytes: geometry.totalBytes,
       pages: 'never',
       maxParticipants: 64,
+      brokerBell: new Uint8Array(16).fill(0xbb),
       head,
       layOut: (range) => initialiseChannel(range, geometry, MAPPING_ID, head),
       admit: () => undefined,
@@ -80,19 +81,28 @@ export class InMemoryChannel {
   /** A publisher that holds the lease; its predecessor, if any, runs on without. */
   async publisher(index: number): Promise<ChannelPublisher> {
     const generation = await this.#join(index, { counted: false, history: 0, maxPins: 0 });
-    const pages = new SubscriberPages(
-      this.memory.lock,
-      { slots: this.memory.geometry.slots, ownIndex: index },
-      this.claim,
-    );
+    const pages = new ParticipantPages(this.memory.lock, index, this.claim);
     const publisher = new ChannelPublisher(this.memory, pages, { index, generation }, () => 1);
     this.promote(publisher);
     return publisher;
   }
   promote(publisher: ChannelPublisher): void {
     this.#holds += 1n;
-    this.broker.grantPublisher(this.#holds, this.#holds, new Uint8Array(16).fill(255));
-    publisher.takeOver({ holdId: this.#holds, fencingToken: this.#holds });
+    this.grant(publisher, { holdId: this.#holds, fencingToken: this.#holds }, new Uint8Array(16).fill(255));
+  }
+
+  /** Gives the lease away, whoever has it. */
+  grant(publisher: ChannelPublisher, lease: PublisherLease, bell: Uint8Array): void {
+    const { lock } = this.broker;
+    lock.storeHolder(lease.holdId);
+    lock.casFencingToken(lock.fencingToken, lease.fencingToken);
+    this.broker.setPublisherBell(bell);
+    publisher.takeOver(lease);
+  }
+  /** Nobody has the lease. */
+  revoke(): void {
+    this.broker.lock.storeHolder(0n);
+    this.broker.setPublisherBell(null);
   }
 
   async subscriber(index: number, mode: SubscribeMode = 'queue', history = 0): Promise<ChannelSubscriber> {

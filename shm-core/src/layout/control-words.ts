@@ -1,0 +1,55 @@
+/**
+ * Control words: what several processes decide by. They are touched through these functions and in no other way, each of which is
+ * one `Atomics` operation. The types have no index signature, so that a plain access does not compile: it could be torn or
+ * reordered, and the explorer of interleavings, which steps from one `Atomics` operation to the next, would not see it.
+ */
+
+declare const kind: unique symbol;
+
+/** 32-bit control words. Values are signed, as an Int32Array holds them. */
+export interface ControlWords {
+  readonly [kind]: 'words32';
+  readonly length: number;
+}
+/** 64-bit control words. Values are unsigned. */
+export interface WideControlWords {
+  readonly [kind]: 'words64';
+  readonly length: number;
+}
+
+/** Control words over what `words` is on. */
+export const controlWords = (words: Uint32Array | Int32Array): ControlWords =>
+  new Int32Array(words.buffer, words.byteOffset, words.length) as unknown as ControlWords;
+/** The same memory, 64 bits at a time. */
+export const wideControlWords = (words: Uint32Array | Int32Array): WideControlWords =>
+  new BigUint64Array(words.buffer, words.byteOffset, words.length / 2) as unknown as WideControlWords;
+
+const narrow = (words: ControlWords): Int32Array => words as unknown as Int32Array;
+const wide = (words: WideControlWords): BigUint64Array => words as unknown as BigUint64Array;
+
+export const load32 = (words: ControlWords, index: number): number => Atomics.load(narrow(words), index);
+export function store32(words: ControlWords, index: number, value: number): void {
+  Atomics.store(narrow(words), index, value);
+}
+/** Stores `next` if the word is `expected`; tells whether it was. */
+export const cas32 = (words: ControlWords, index: number, expected: number, next: number): boolean =>
+  Atomics.compareExchange(narrow(words), index, expected, next) === expected;
+/** @returns the value before. */
+export const add32 = (words: ControlWords, index: number, by: number): number => Atomics.add(narrow(words), index, by);
+export function and32(words: ControlWords, index: number, mask: number): void {
+  Atomics.and(narrow(words), index, mask);
+}
+export function or32(words: ControlWords, index: number, mask: number): void {
+  Atomics.or(narrow(words), index, mask);
+}
+
+export const load64 = (words: WideControlWords, index: number): bigint => Atomics.load(wide(words), index);
+export function store64(words: WideControlWords, index: number, value: bigint): void {
+  Atomics.store(wide(words), index, value);
+}
+/** Stores `next` if the word is `expected`; tells whether it was. */
+export const cas64 = (words: WideControlWords, index: number, expected: bigint, next: bigint): boolean =>
+  Atomics.compareExchange(wide(words), index, expected, next) === expected;
+/** @returns the value before. */
+export const add64 = (words: WideControlWords, index: number, by: bigint): bigint =>
+  Atomics.add(wide(words), index, by);
