@@ -12,9 +12,9 @@ import {
   type FrameFields,
   LoanRefusal,
   monotonicNs,
+  ParticipantPages,
   readGeometry,
   SlotViews,
-  SubscriberPages,
   type ViewMode,
 } from '@leasehold/shm-core/internal';
 import { LOOK_AGAIN_MS } from './doorbell.ts';
@@ -41,7 +41,7 @@ export class Publisher implements AsyncDisposable {
   readonly #granted: GrantedPublisher;
   readonly #stream: LeaseStream;
   readonly #core: ChannelPublisher;
-  readonly #pages: SubscriberPages;
+  readonly #pages: ParticipantPages;
   readonly #views: SlotViews;
   readonly #slotBytes: number;
   readonly #maxLoans: number;
@@ -76,9 +76,7 @@ export class Publisher implements AsyncDisposable {
     this.#block = geometry.block;
     const memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
     this.#views = new SlotViews(mapping.data, geometry, views);
-    this.#pages = new SubscriberPages(mapping.lock, { slots: geometry.slots, ownIndex: mapping.index }, (indices) =>
-      this.#claim(indices),
-    );
+    this.#pages = new ParticipantPages(mapping.lock, mapping.index, (indices) => this.#claim(indices));
     this.#core = new ChannelPublisher(memory, this.#pages, mapping, monotonicNs);
     this.#owner = {
       publish: (loan, slot, payloadBytes, fields) => this.#publish(loan, slot, payloadBytes, fields),

@@ -69,8 +69,7 @@ describe('a hoarder', () => {
     store32(channel.memory.lock.words, LOCK_WORD.maxPins + 2, 1);
     channel.publish(publisher, 1);
     const held = honest.take();
-    const page = channel.claim([2])[0]?.page.words ?? new Int32Array();
-    store32(page, PAGE_WORD.pins, -1);
+    for (const { page } of channel.claim([2])) store32(page.words, PAGE_WORD.pins, -1);
     for (let value = 2; value <= 20; value += 1) channel.publish(publisher, value);
     expect(channel.read(held)).toBe(1);
   });
