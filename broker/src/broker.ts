@@ -5,6 +5,7 @@
 import { totalmem } from 'node:os';
 import type { Logger } from 'pino';
 import { AttachServer } from './attach/attach-server.ts';
+import { BrokerBell } from './attach/broker-bell.ts';
 import { SessionBells } from './attach/session-bells.ts';
 import { descriptorsCheck, openFilesMax, withinSystemLimits } from './descriptors.ts';
 import { BrokerCore, type CoreObserver } from './domain/broker-core.ts';
@@ -77,6 +78,7 @@ class Broker implements RunningBroker {
   readonly #facts: BrokerFacts;
   readonly #core: BrokerCore;
   readonly #bells: SessionBells;
+  readonly #bell: BrokerBell;
   readonly #settleClosed: () => void;
   #attach: AttachServer | null = null;
   #rpc: RpcServer | null = null;
@@ -106,6 +108,7 @@ class Broker implements RunningBroker {
       systemEntropy,
       logger.child({ component: 'bells' }),
     );
+    this.#bell = this.#openBell();
     try {
       this.#core = new BrokerCore({
         ports: { clock: this.#clock, entropy: systemEntropy, memory: linuxMemory(), doorbells: this.#bells },
@@ -114,8 +117,20 @@ class Broker implements RunningBroker {
         epoch: options.epoch,
         quotaBytes: options.memoryQuotaBytes ?? Math.floor(totalmem() * DEFAULT_QUOTA_SHARE),
         reserveBytes: options.reserveBytes ?? DEFAULT_RESERVE_BYTES,
+        brokerBell: this.#bell.name,
         observer: logOf(logger.child({ component: 'core' })),
       });
+    } catch (error) {
+      this.#bell.close();
+      this.#bells.close();
+      throw error;
+    }
+  }
+
+  #openBell(): BrokerBell {
+    try {
+      const component = this.#options.logger.child({ component: 'broker-bell' });
+      return new BrokerBell(this.#bells, () => this.#core.lockReleased(), component);
     } catch (error) {
       this.#bells.close();
       throw error;
@@ -194,6 +209,7 @@ class Broker implements RunningBroker {
   async #close(): Promise<void> {
     try {
       // Clients that stay may go on with what they have mapped, and ring one another.
+      this.#bell.close();
       this.#bells.leave();
       this.#core.close();
       this.#attach?.close();
@@ -218,6 +234,10 @@ function logOf(logger: Logger): CoreObserver {
       logger.info({ mappingId: String(id), name, mappedBytes, pageKind, channel: channel !== null }, 'mapping created');
     },
     mappingDeleted: ({ id, name }) => logger.info({ mappingId: String(id), name }, 'mapping deleted'),
+    leaseRemoved: ({ id, name }, hold, reason) => {
+      const { mode, id: holdId } = hold;
+      logger.info({ mappingId: String(id), name, holdId: String(holdId), mode, reason }, 'lease removed');
+    },
     publisherPromoted: ({ id, name }, session, fencingToken) =>
       logger.info(
         { mappingId: String(id), name, sessionId: String(session.id), fencingToken: String(fencingToken) },

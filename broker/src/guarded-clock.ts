@@ -5,6 +5,7 @@ import type { Clock } from './domain/ports.ts';
 export function guardedClock(clock: Clock, logger: Logger): Clock {
   return {
     nowMs: () => clock.nowMs(),
+    nowNs: () => clock.nowNs(),
     after: (delayMs, action) =>
       clock.after(delayMs, () => {
         try {

@@ -4,6 +4,7 @@ import {
   BrokerMapping,
   createLinuxSegmentOs,
   memoryHeadroomBytes,
+  monotonicNs,
   SegmentAllocator,
 } from '@leasehold/shm-core/internal';
 import type { Clock, Entropy, MemorySource } from './domain/ports.ts';
@@ -13,6 +14,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  nowNs: monotonicNs,
   after(delayMs, action) {
     const timer = setTimeout(action, Math.min(delayMs, TIMER_MS_MAX)).unref();
     return { cancel: () => clearTimeout(timer) };

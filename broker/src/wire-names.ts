@@ -1,6 +1,15 @@
 /** Values of shared memory and of the domain as the protocol numbers them, both ways. An unspecified number means the default. */
-import { BlockBound, FallbackReason, IfExists, Lifetime, Overflow, PageKind, PagePolicy } from '@leasehold/proto';
-import type { FallbackReason as GrantedFallback, GrantedSegment } from '@leasehold/shm-core/internal';
+import {
+  BlockBound,
+  FallbackReason,
+  IfExists,
+  LeaseMode,
+  Lifetime,
+  Overflow,
+  PageKind,
+  PagePolicy,
+} from '@leasehold/proto';
+import type { FallbackReason as GrantedFallback, GrantedSegment, LockMode } from '@leasehold/shm-core/internal';
 import type {
   ChannelSpecification,
   IfExists as IfExistsName,
@@ -43,6 +52,11 @@ export const OVERFLOW: Record<ChannelSpecification['overflow'], Overflow> = {
 export const BLOCK_BOUND: Record<ChannelSpecification['blockBound'], BlockBound> = {
   timeout: BlockBound.TIMEOUT,
   detach: BlockBound.DETACH,
+};
+
+export const LEASE_MODE: Record<LockMode, LeaseMode> = {
+  shared: LeaseMode.SHARED,
+  exclusive: LeaseMode.EXCLUSIVE,
 };
 
 /** The name for a number; undefined for a number that this release does not know. */

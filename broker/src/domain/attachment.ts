@@ -13,6 +13,8 @@ export type SubscribeMode = 'latest' | 'queue';
 /** What the attachment is for. */
 export type Part =
   | { readonly kind: 'plain' }
+  /** Kept by the broker for a session that leases by RPC alone: it maps nothing. */
+  | { readonly kind: 'proxy' }
   | { readonly kind: 'publisher' }
   | { readonly kind: 'subscriber'; readonly mode: SubscribeMode; readonly maxPins: number; readonly history: number };
 

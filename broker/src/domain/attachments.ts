@@ -4,7 +4,7 @@
  * making of a participant page, and whatever happens meanwhile is honoured when it is there.
  */
 import { LeaseholdError } from '@leasehold/proto';
-import type { Access } from '@leasehold/shm-core/internal';
+import type { Access, RemovalReason } from '@leasehold/shm-core/internal';
 import { Attachment, type Part } from './attachment.ts';
 import type { Limits } from './limits.ts';
 import { memoryError } from './memory-error.ts';
@@ -49,7 +49,7 @@ export class Attachments {
    */
   begin(session: Session, mapping: OwnedMapping, access: Access, part: Part): Attachment {
     const { quota, ports } = this.#options;
-    if (session.bell === null) {
+    if (session.bell === null && part.kind !== 'proxy') {
       throw new LeaseholdError(
         'INVALID_STATE',
         'This session was opened over gRPC and cannot map memory; open one on the attach socket.',
@@ -107,8 +107,14 @@ export class Attachments {
     charge.settle(memory.chargedBytes + pagesComing * this.#options.ports.memory.basePageBytes);
   }
 
-  /** Makes the participant's page. @throws {LeaseholdError} what failed, or why the attachment ended meanwhile; it is gone then */
+  /** Makes the participant's page, and the ticket for it. @throws as `bringIn` */
   async complete(attachment: Attachment): Promise<Ticket> {
+    await this.bringIn(attachment);
+    return this.tickets.issue(attachment);
+  }
+
+  /** Makes the participant's page. @throws {LeaseholdError} what failed, or why the attachment ended meanwhile; it is gone then */
+  async bringIn(attachment: Attachment): Promise<void> {
     const { mapping, place, part, session } = attachment;
     const subscriber = part.kind === 'subscriber' ? part : null;
     const blocking = mapping.channel?.specification.overflow === 'block';
@@ -135,9 +141,7 @@ export class Attachments {
       );
     }
     attachment.state = 'live';
-    const ticket = this.tickets.issue(attachment);
     this.#options.onChanged(mapping);
-    return ticket;
   }
 
   /** Its rights are over, at once. `why` null: its owner wished so. */
@@ -147,7 +151,9 @@ export class Attachments {
     attachment.state = 'ended';
     attachment.endedBecause = why;
     this.tickets.revoke(attachment);
-    if (part.kind === 'publisher') mapping.channel?.publishers.leave(attachment, why !== null);
+    if (part.kind === 'publisher') mapping.channel?.publishers.leave(attachment);
+    if (part.kind === 'proxy') mapping.proxies.forget(attachment);
+    mapping.lock.leave(attachment, removalReasonOf(why));
     if (part.kind === 'subscriber') this.stopWaitingFor(mapping, place.index);
     const { onEnd } = attachment;
     attachment.onEnd = null;
@@ -165,6 +171,8 @@ export class Attachments {
     attachment.state = 'gone';
     const { mapping, place, part, session } = attachment;
     if (part.kind === 'subscriber') mapping.channel?.depart(attachment);
+    // It may have taken the lock again in memory after its rights were over.
+    mapping.lock.leave(attachment, 'OWNER_DIED');
     try {
       mapping.memory.removeParticipant(place.index);
     } finally {
@@ -205,6 +213,11 @@ export class Attachments {
     }
   }
 }
+
+const removalReasonOf = (why: LeaseholdError | null): RemovalReason | null => {
+  if (why === null) return null;
+  return why.code === 'MAPPING_DELETED' ? 'MAPPING_DELETED' : 'OWNER_DIED';
+};
 
 function expired(ttlMs: number): LeaseholdError {
   return new LeaseholdError(

@@ -3,13 +3,17 @@
  * the order it comes; only memory is waited for. Every action of a client is authorised here or in the two files that build on it.
  */
 import { LeaseholdError } from '@leasehold/proto';
+import type { LockMode, RemovalReason } from '@leasehold/shm-core/internal';
+import type { Attachment } from './attachment.ts';
 import { Attachments } from './attachments.ts';
 import { ChannelRecord } from './channel-record.ts';
 import { FencingTokens } from './fencing-tokens.ts';
+import { LeaseProxies } from './lease-proxies.ts';
 import type { Limits } from './limits.ts';
+import { MappingLock } from './mapping-lock.ts';
 import type { OwnedMapping } from './owned-mapping.ts';
 import { type Action, authorise, type Peer, type Policy } from './policy.ts';
-import type { Ports } from './ports.ts';
+import type { Ports, Timer } from './ports.ts';
 import { PublisherQueue } from './publisher-queue.ts';
 import { MemoryQuota } from './quota.ts';
 import { Registry } from './registry.ts';
@@ -22,6 +26,7 @@ export interface CoreObserver {
   sessionEnded(session: Session, acknowledged: boolean): void;
   mappingCreated(mapping: OwnedMapping): void;
   mappingDeleted(mapping: OwnedMapping): void;
+  leaseRemoved(mapping: OwnedMapping, hold: { id: bigint; mode: LockMode }, reason: RemovalReason): void;
   publisherPromoted(mapping: OwnedMapping, session: Session, fencingToken: bigint): void;
 }
 
@@ -32,6 +37,8 @@ export interface CoreOptions {
   readonly epoch: number;
   readonly quotaBytes: number;
   readonly reserveBytes: number;
+  /** Name of the broker's own doorbell, 16 raw bytes: who releases a lock that somebody waits for rings it. */
+  readonly brokerBell: Uint8Array;
   readonly observer: CoreObserver;
 }
 
@@ -45,7 +52,7 @@ export class BrokerCore {
   readonly #policy: Policy;
   readonly #ports: Ports;
   readonly #observer: CoreObserver;
-  readonly #tokens: FencingTokens;
+  readonly tokens: FencingTokens;
   readonly #whenEmpty = new Set<() => void>();
   #drainDeadlineMs: number | null = null;
 
@@ -56,7 +63,7 @@ export class BrokerCore {
     this.#policy = options.policy;
     this.#ports = ports;
     this.#observer = options.observer;
-    this.#tokens = new FencingTokens(options.epoch);
+    this.tokens = new FencingTokens(options.epoch);
     this.quota = new MemoryQuota({ quotaBytes, reserveBytes, headroom: () => ports.memory.headroom() });
     this.sessions = new SessionTable(ports.clock, ports.entropy, limits);
     this.registry = new Registry({
@@ -64,6 +71,8 @@ export class BrokerCore {
       memory: ports.memory,
       quota: this.quota,
       mappingsMax: limits.mappings,
+      brokerBell: options.brokerBell,
+      beginAfter: () => this.tokens.beginAfter(),
       prepare: (mapping) => this.#prepare(mapping),
     });
     this.attachments = new Attachments({
@@ -83,6 +92,8 @@ export class BrokerCore {
       if (change === 'created') this.#observer.mappingCreated(mapping);
       if (change !== 'deleted') return;
       this.#observer.mappingDeleted(mapping);
+      this.tokens.retire(mapping.firstToken, mapping.lock.close(), ports.clock.nowMs() - mapping.createTimeMs);
+      mapping.proxies.vacateIdle();
       this.attachments.ringEverybody(mapping);
     });
   }
@@ -94,6 +105,16 @@ export class BrokerCore {
   /** For lists: leaves out what the caller may not know about. */
   maySee(peer: Peer, name: string): boolean {
     return this.#policy(peer, 'info', name).allowed;
+  }
+
+  /** Runs `action` once, later. */
+  after(delayMs: number, action: () => void): Timer {
+    return this.#ports.clock.after(delayMs, action);
+  }
+
+  /** Somebody has released a lock that others wait for. */
+  lockReleased(): void {
+    for (const { lock } of this.registry.all()) if (lock.contended) lock.pump();
   }
 
   get draining(): boolean {
@@ -153,7 +174,7 @@ export class BrokerCore {
     });
     const told = new Set(mapping.active().map((member) => member.session));
     this.registry.condemn(mapping);
-    mapping.channel?.publishers.dissolve((attachment, why) => this.attachments.end(attachment, why), gone);
+    mapping.channel?.publishers.dissolve((attachment) => this.attachments.end(attachment, gone));
     for (const session of told) session.notify({ kind: 'mapping-deleted', name: mapping.name, mappingId: mapping.id });
   }
 
@@ -190,19 +211,47 @@ export class BrokerCore {
 
   #prepare(mapping: OwnedMapping): void {
     const { specification } = mapping;
+    const lock = new MappingLock({
+      name: mapping.name,
+      memory: mapping.memory,
+      members: mapping.members,
+      clock: this.#ports.clock,
+      tokenLimit: this.tokens.limit,
+      firstToken: mapping.firstToken,
+      onRemoved: (hold, reason, owner) => this.#leaseRemoved(mapping, hold, reason, owner),
+    });
+    mapping.setLocking(lock, new LeaseProxies(this.attachments));
     if (specification.kind !== 'channel') return;
     const publishers = new PublisherQueue({
       memory: mapping.memory,
-      tokens: this.#tokens,
+      lock,
       ringEverybody: () => this.attachments.ringEverybody(mapping),
-      refused: (attachment, error) => this.attachments.end(attachment, asLeaseholdError(error)),
+      refused: (attachment, why) => this.attachments.end(attachment, why),
       onPromoted: ({ session }, { fencingToken }) => this.#observer.publisherPromoted(mapping, session, fencingToken),
     });
     mapping.channel = new ChannelRecord(mapping, specification, publishers);
   }
+
+  /** Its owner is told; a publisher's end is that of its place. */
+  #leaseRemoved(
+    mapping: OwnedMapping,
+    hold: { id: bigint; mode: LockMode },
+    reason: RemovalReason,
+    owner: Attachment | null,
+  ): void {
+    this.#observer.leaseRemoved(mapping, hold, reason);
+    if (owner === null) return;
+    const { name, id: mappingId } = mapping;
+    owner.session.notify({ kind: 'lease-lost', name, mappingId, holdId: hold.id, mode: hold.mode, reason });
+    this.attachments.ring(owner);
+    if (owner.part.kind === 'proxy') mapping.proxies.giveBack(owner);
+    if (owner.part.kind === 'publisher') this.attachments.end(owner, leaseLost(mapping, reason));
+  }
 }
 
-function asLeaseholdError(error: unknown): LeaseholdError {
-  if (error instanceof LeaseholdError) return error;
-  return new LeaseholdError('INTERNAL', 'The publisher could not be promoted.', { cause: error });
-}
+const leaseLost = ({ name }: OwnedMapping, reason: RemovalReason): LeaseholdError =>
+  reason === 'MAPPING_DELETED'
+    ? new LeaseholdError('MAPPING_DELETED', `${JSON.stringify(name)} was deleted.`, { metadata: { name } })
+    : new LeaseholdError('LEASE_LOST', `The publisher lease of ${JSON.stringify(name)} was taken away: ${reason}.`, {
+        metadata: { name, reason },
+      });

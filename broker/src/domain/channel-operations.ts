@@ -3,6 +3,7 @@ import { LeaseholdError } from '@leasehold/proto';
 import type { Attachment, SubscribeMode } from './attachment.ts';
 import type { BrokerCore } from './broker-core.ts';
 import type { ChannelRecord } from './channel-record.ts';
+import { grantedTtlMs } from './lease-operations.ts';
 import { type Attached, createOwned } from './mapping-operations.ts';
 import type { OwnedMapping } from './owned-mapping.ts';
 import type { PublisherListener } from './publisher-queue.ts';
@@ -61,7 +62,7 @@ export function listChannels(core: BrokerCore, caller: Session, prefix: string):
 export function openPublisher(
   core: BrokerCore,
   caller: Session,
-  request: { readonly name: string; readonly failIfHeld: boolean },
+  request: { readonly name: string; readonly failIfHeld: boolean; readonly ttlMs: number },
   events: PublisherEvents,
 ): Attachment {
   core.authorise(caller.peer, 'publish', request.name);
@@ -73,7 +74,7 @@ export function openPublisher(
     });
   }
   const attachment = core.attachments.begin(caller, channel, 'write', { kind: 'publisher' });
-  publishers.enter(attachment, events);
+  publishers.enter(attachment, grantedTtlMs(core.limits, request.ttlMs), events);
   attachment.onEnd = (why) => events.ended(why);
   bringIn(core, channel, attachment, events).catch((error: unknown) => {
     core.attachments.end(attachment, internal(error));

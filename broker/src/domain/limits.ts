@@ -11,6 +11,12 @@ export interface Limits {
   readonly mappings: number;
   /** How long a ticket may stay unclaimed, ms. */
   readonly ticketTtlMs: number;
+  /** Bounds of a lease's time to live, and what it is when nothing is asked, ms. */
+  readonly leaseTtlMsMin: number;
+  readonly leaseTtlMsMax: number;
+  readonly leaseTtlMsDefault: number;
+  /** The longest wait for a lease, ms. */
+  readonly leaseWaitMsMax: number;
   /** Events kept for a session that does not watch itself yet. */
   readonly pendingSessionEvents: number;
   /** Messages that wait for a stream's reader before the stream is ended. */
@@ -44,6 +50,10 @@ export const DEFAULT_LIMITS: Limits = {
   attachments: 32_768,
   mappings: 4096,
   ticketTtlMs: 10_000,
+  leaseTtlMsMin: 100,
+  leaseTtlMsMax: 60_000,
+  leaseTtlMsDefault: 5_000,
+  leaseWaitMsMax: 24 * 3_600_000,
   pendingSessionEvents: 256,
   pendingStreamMessages: 1024,
   watchesPerSession: 16,

@@ -4,6 +4,8 @@
  */
 import type { Attachment } from './attachment.ts';
 import type { ChannelRecord } from './channel-record.ts';
+import type { LeaseProxies } from './lease-proxies.ts';
+import type { MappingLock } from './mapping-lock.ts';
 import { ParticipantIndices } from './participant-indices.ts';
 import type { MappingMemory } from './ports.ts';
 import type { Charge } from './quota.ts';
@@ -17,6 +19,8 @@ export interface MappingParts {
   readonly charge: Charge;
   readonly creator: Session;
   readonly createTimeMs: number;
+  /** Its fencing tokens are above this one. */
+  readonly firstToken: bigint;
 }
 
 export class OwnedMapping {
@@ -26,6 +30,7 @@ export class OwnedMapping {
   readonly charge: Charge;
   readonly creator: Session;
   readonly createTimeMs: number;
+  readonly firstToken: bigint;
   readonly indices: ParticipantIndices;
   /** Sessions that created it or asked for it to be there: it stays as long as any of them. */
   readonly keepers = new Set<Session>();
@@ -34,6 +39,7 @@ export class OwnedMapping {
   /** Set once, right after construction, when this is a channel. */
   channel: ChannelRecord | null = null;
   condemned = false;
+  #locking: { readonly lock: MappingLock; readonly proxies: LeaseProxies } | null = null;
 
   constructor(parts: MappingParts) {
     this.id = parts.id;
@@ -43,7 +49,23 @@ export class OwnedMapping {
     this.creator = parts.creator;
     this.keep(parts.creator);
     this.createTimeMs = parts.createTimeMs;
+    this.firstToken = parts.firstToken;
     this.indices = new ParticipantIndices(parts.specification.maxParticipants);
+  }
+
+  /** Once, right after construction. */
+  setLocking(lock: MappingLock, proxies: LeaseProxies): void {
+    this.#locking = { lock, proxies };
+  }
+  get lock(): MappingLock {
+    return this.#lockingSet().lock;
+  }
+  get proxies(): LeaseProxies {
+    return this.#lockingSet().proxies;
+  }
+  #lockingSet() {
+    if (this.#locking === null) throw new Error(`mapping ${this.id} has no lock yet`);
+    return this.#locking;
   }
 
   keep(session: Session): void {
@@ -65,7 +87,15 @@ export class OwnedMapping {
     return [...this.members.values()].filter((member) => member.active);
   }
 
+  /** Whether somebody has it attached, leases it or waits for that. */
+  get inUse(): boolean {
+    return this.active().some((member) => member.part.kind !== 'proxy' || !this.proxies.isIdle(member));
+  }
+
+  /** Those that have it mapped. */
   count(access: 'read' | 'write'): number {
-    return this.active().filter((member) => member.state === 'live' && member.access === access).length;
+    return this.active().filter(({ state, part, access: granted }) => {
+      return state === 'live' && part.kind !== 'proxy' && granted === access;
+    }).length;
   }
 }

@@ -11,6 +11,8 @@ export interface Timer {
 export interface Clock {
   /** Wall clock, ms since 1970. */
   nowMs(): number;
+  /** CLOCK_MONOTONIC, ns: the clock of deadlines in shared memory. */
+  nowNs(): number;
   /** Runs `action` once, later. Does not keep the program alive. */
   after(delayMs: number, action: () => void): Timer;
 }
@@ -29,15 +31,17 @@ export type MappingMemory = Pick<
   | 'close'
   | 'counters'
   | 'grant'
-  | 'grantPublisher'
+  | 'lock'
   | 'markDeleted'
   | 'pagesFor'
   | 'published'
   | 'endMarks'
   | 'finished'
+  | 'participant'
+  | 'participants'
   | 'removeParticipant'
-  | 'revokePublisher'
   | 'segmentsFor'
+  | 'setPublisherBell'
   | 'stopWaitingFor'
 >;
 

@@ -1,18 +1,19 @@
 /**
- * Who publishes on a channel, and who would be next. Invariants: at most one is promoted, and only the first of the queue; every
- * promotion has a fencing token and a hold id of its own; when the promoted one leaves, its hold is revoked and every doorbell
- * rings before the next is promoted.
+ * Who publishes on a channel, and who would be next: requests for the exclusive lease of the channel's mapping, in the order of coming.
+ * Invariants: at most one is promoted; who came first asks first, whoever is ready first; when a publisher leaves, every doorbell rings.
  */
 import type { LeaseholdError } from '@leasehold/proto';
+import { holderBase, type LockGrant, makeHoldId } from '@leasehold/shm-core/internal';
 import type { Attachment } from './attachment.ts';
-import type { FencingTokens } from './fencing-tokens.ts';
+import type { MappingLock } from './mapping-lock.ts';
 import type { MappingMemory } from './ports.ts';
 
 export interface Promotion {
   readonly fencingToken: bigint;
-  /** The lock word while this publisher holds the lease: index + 1 (8 bits), generation (24), serial (32). */
   readonly holdId: bigint;
-  /** The last publisher did not close: its last frame may be missing. */
+  /** ns of CLOCK_MONOTONIC. */
+  readonly deadlineNs: bigint;
+  /** The last publisher was removed without closing: its last frame may be missing. */
   readonly previousOwnerDied: boolean;
 }
 
@@ -23,31 +24,31 @@ export interface PublisherListener {
   promoted(promotion: Promotion): void;
 }
 
-interface Waiting {
+interface Entry {
   readonly attachment: Attachment;
   readonly listener: PublisherListener;
-  /** Whether its page is there and its `opened` was told. */
-  ready: boolean;
+  readonly ttlMs: number;
+  /** entered: its page is being made. ready: it can ask. asking: it waits for the lease, or has it. */
+  state: 'entered' | 'ready' | 'asking';
   toldPosition: number;
 }
 
 export interface PublisherQueuePorts {
-  readonly memory: MappingMemory;
-  readonly tokens: FencingTokens;
+  readonly memory: Pick<MappingMemory, 'setPublisherBell'>;
+  readonly lock: MappingLock;
   readonly ringEverybody: () => void;
-  /** A promotion that failed: the attachment must end, which removes it from the queue. */
-  readonly refused: (attachment: Attachment, why: unknown) => void;
+  /** The lease cannot be had: the attachment must end, which removes it from the queue. */
+  readonly refused: (attachment: Attachment, why: LeaseholdError) => void;
   readonly onPromoted: (attachment: Attachment, promotion: Promotion) => void;
 }
 
-const SERIAL_MASK = 0xffff_ffffn;
+/** A publisher asks once. */
+const SERIAL = 1;
 
 export class PublisherQueue {
   readonly #ports: PublisherQueuePorts;
-  readonly #queue: Waiting[] = [];
+  readonly #queue: Entry[] = [];
   #promoted: { readonly attachment: Attachment; readonly promotion: Promotion } | null = null;
-  #previousOwnerDied = false;
-  #serial = 0n;
 
   constructor(ports: PublisherQueuePorts) {
     this.#ports = ports;
@@ -65,75 +66,75 @@ export class PublisherQueue {
   }
 
   /** Takes a place in the order of coming; nothing is told before `ready`. */
-  enter(attachment: Attachment, listener: PublisherListener): void {
-    this.#queue.push({ attachment, listener, ready: false, toldPosition: -1 });
+  enter(attachment: Attachment, ttlMs: number, listener: PublisherListener): void {
+    this.#queue.push({ attachment, listener, ttlMs, state: 'entered', toldPosition: -1 });
   }
 
   /** The publisher can be promoted. */
   ready(attachment: Attachment): void {
-    const waiting = this.#queue.find((each) => each.attachment === attachment);
-    if (waiting === undefined) return;
-    waiting.ready = true;
-    this.#pump();
+    const entry = this.#queue.find((each) => each.attachment === attachment);
+    if (entry === undefined) return;
+    entry.state = 'ready';
+    this.#goOn();
   }
 
-  /** `died`: it did not say that it was done. */
-  leave(attachment: Attachment, died: boolean): void {
+  /** Its rights are over. */
+  leave(attachment: Attachment): void {
     const at = this.#queue.findIndex((each) => each.attachment === attachment);
     if (at < 0) return;
     this.#queue.splice(at, 1);
     if (this.#promoted?.attachment === attachment) {
       this.#promoted = null;
-      this.#previousOwnerDied = died;
-      this.#ports.memory.revokePublisher();
+      this.#ports.memory.setPublisherBell(null);
+      // Unconditionally: it may have died between clearing somebody's request to be rung and ringing.
       this.#ports.ringEverybody();
     }
-    this.#pump();
-  }
-
-  /** Promotes the first when nobody is, then tells the others where they stand. */
-  #pump(): void {
-    const first = this.#queue[0];
-    if (first === undefined) return;
-    if (this.#promoted === null && first.ready && !this.#promote(first)) return;
-    for (const [position, waiting] of this.#queue.entries()) {
-      if (!waiting.ready || waiting.attachment === this.#promoted?.attachment) continue;
-      if (waiting.toldPosition === position) continue;
-      waiting.toldPosition = position;
-      waiting.listener.queued(position);
-    }
-  }
-
-  /** @returns false when it could not be; whoever refused it has pumped on */
-  #promote({ attachment, listener }: Waiting): boolean {
-    let fencingToken: bigint;
-    try {
-      fencingToken = this.#ports.tokens.next();
-    } catch (error) {
-      this.#ports.refused(attachment, error);
-      return false;
-    }
-    this.#serial = (this.#serial + 1n) & SERIAL_MASK;
-    const promotion: Promotion = {
-      fencingToken,
-      holdId: holdIdOf(attachment, this.#serial),
-      previousOwnerDied: this.#previousOwnerDied,
-    };
-    this.#promoted = { attachment, promotion };
-    this.#ports.memory.grantPublisher(promotion.holdId, fencingToken, bellOf(attachment));
-    this.#ports.onPromoted(attachment, promotion);
-    listener.promoted(promotion);
-    return true;
+    this.#goOn();
   }
 
   /** Ends everybody in the queue, last first, so that nobody is promoted in between. */
-  dissolve(end: (attachment: Attachment, why: LeaseholdError) => void, why: LeaseholdError): void {
-    for (const { attachment } of [...this.#queue].reverse()) end(attachment, why);
+  dissolve(end: (attachment: Attachment) => void): void {
+    for (const { attachment } of [...this.#queue].reverse()) end(attachment);
   }
-}
 
-function holdIdOf({ place: { index, generation } }: Attachment, serial: bigint): bigint {
-  return (BigInt(index + 1) << 56n) | (BigInt(generation) << 32n) | serial;
+  /** Asks for the lease for all whose turn it is to ask, then tells the others where they stand. */
+  #goOn(): void {
+    for (const entry of [...this.#queue]) {
+      if (entry.state === 'entered') break;
+      if (entry.state === 'ready') this.#ask(entry);
+    }
+    for (const [position, entry] of this.#queue.entries()) {
+      if (entry.state === 'entered' || entry.attachment === this.#promoted?.attachment) continue;
+      if (entry.toldPosition === position) continue;
+      entry.toldPosition = position;
+      // Nobody is before the first: the next that it hears is its promotion.
+      if (position > 0) entry.listener.queued(position);
+    }
+  }
+
+  #ask(entry: Entry): void {
+    const { attachment, ttlMs } = entry;
+    const { index, generation } = attachment.place;
+    const id = makeHoldId(holderBase(index, generation), SERIAL);
+    entry.state = 'asking';
+    this.#ports.lock.request(
+      attachment,
+      { id, mode: 'exclusive', ttlMs },
+      {
+        granted: (grant) => this.#promote(entry, id, grant),
+        refused: (why) => this.#ports.refused(attachment, why),
+      },
+    );
+  }
+
+  #promote({ attachment, listener }: Entry, holdId: bigint, grant: LockGrant): void {
+    const { fencingToken, deadlineNs, dirty } = grant;
+    const promotion = { fencingToken, holdId, deadlineNs, previousOwnerDied: dirty !== 0n };
+    this.#promoted = { attachment, promotion };
+    this.#ports.memory.setPublisherBell(bellOf(attachment));
+    this.#ports.onPromoted(attachment, promotion);
+    listener.promoted(promotion);
+  }
 }
 
 function bellOf({ session }: Attachment): Uint8Array {

@@ -26,7 +26,11 @@ export interface RegistryOptions {
   readonly memory: MemorySource;
   readonly quota: MemoryQuota;
   readonly mappingsMax: number;
-  /** Makes a channel of a mapping, before it gets its name. */
+  /** Fencing tokens of a new mapping are above this one. @throws {LeaseholdError} TOKENS_EXHAUSTED */
+  readonly beginAfter: () => bigint;
+  /** Name of the broker's doorbell, 16 raw bytes. */
+  readonly brokerBell: Uint8Array;
+  /** Gives a mapping its lock, and makes a channel of it, before it gets its name. */
   readonly prepare: (mapping: OwnedMapping) => void;
 }
 
@@ -67,7 +71,7 @@ export class Registry {
   }
 
   async #make(creator: Session, specification: Specification, signal: AbortSignal): Promise<OwnedMapping> {
-    const { quota, memory, mappingsMax, clock } = this.#options;
+    const { quota, memory, mappingsMax, clock, beginAfter } = this.#options;
     if (this.#names.size >= mappingsMax) {
       throw new LeaseholdError(
         'QUOTA_EXCEEDED',
@@ -93,6 +97,7 @@ export class Registry {
         charge,
         creator,
         createTimeMs: clock.nowMs(),
+        firstToken: beginAfter(),
       });
       this.#options.prepare(mapping);
       this.#names.set(specification.name, mapping);
@@ -122,6 +127,7 @@ export class Registry {
         ...layoutOf(id, specification),
         id,
         label: `leasehold.${id}`,
+        brokerBell: this.#options.brokerBell,
         pages: specification.pages,
         maxParticipants: specification.maxParticipants,
         admit: (bytes: number, kind: PageKind, unpopulatedBytes?: number) =>
@@ -156,6 +162,11 @@ export class Registry {
   /** Condemned ones too. */
   byId(id: bigint): OwnedMapping | undefined {
     return this.#byId.get(id);
+  }
+
+  /** Condemned ones too. */
+  all(): OwnedMapping[] {
+    return [...this.#byId.values()];
   }
 
   /** Those that have a name starting so, by name. */
@@ -195,7 +206,7 @@ export class Registry {
    */
   forgetIfUnused(mapping: OwnedMapping): void {
     if (mapping.condemned || mapping.specification.lifetime === 'persistent' || mapping.keepers.size > 0) return;
-    if (mapping.active().length > 0 && mapping.channel?.finished !== true) return;
+    if (mapping.inUse && mapping.channel?.finished !== true) return;
     this.condemn(mapping);
   }
 
@@ -211,6 +222,7 @@ export class Registry {
   close(): void {
     this.#watchers.clear();
     for (const mapping of this.#byId.values()) {
+      mapping.lock.freeze();
       mapping.memory.close();
       mapping.charge.release();
     }

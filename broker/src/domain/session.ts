@@ -3,6 +3,7 @@
  * attachments whose memory its process may still touch; when the last of those is gone it is vacated, and then nothing of it is left.
  */
 import type { ErrorCode } from '@leasehold/proto';
+import type { LockMode, RemovalReason } from '@leasehold/shm-core/internal';
 import type { Attachment } from './attachment.ts';
 import type { OwnedMapping } from './owned-mapping.ts';
 import type { Peer } from './policy.ts';
@@ -15,6 +16,14 @@ export type SessionEvent =
       readonly attachmentId: bigint;
       readonly mappingId: bigint;
       readonly reason: ErrorCode;
+    }
+  | {
+      readonly kind: 'lease-lost';
+      readonly name: string;
+      readonly mappingId: bigint;
+      readonly holdId: bigint;
+      readonly mode: LockMode;
+      readonly reason: RemovalReason;
     }
   | { readonly kind: 'draining'; readonly deadlineMs: number };
 

@@ -26,7 +26,7 @@ export function channelService(context: RpcContext): ServiceImplementation<typeo
       const opened = await channels.openSubscriber(core, caller, request);
       return {
         channel: channelMessage(opened.channel),
-        attachment: attachmentMessage(opened),
+        attachment: attachmentMessage(core, opened),
         history: opened.history,
       };
     }),
@@ -47,7 +47,7 @@ function openPublisher(context: RpcContext): ServiceImplementation<typeof Channe
   return serverStream(context, (request, caller, stream) => {
     const attachment = channels.openPublisher(core, caller, request, {
       opened: (channel, attached) => {
-        const value = { channel: channelMessage(channel), attachment: attachmentMessage(attached) };
+        const value = { channel: channelMessage(channel), attachment: attachmentMessage(core, attached) };
         stream.push({ event: { case: 'opened', value } });
       },
       queued: (position) => stream.push({ event: { case: 'queued', value: { position } } }),

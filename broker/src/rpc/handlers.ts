@@ -92,6 +92,31 @@ export function watchStream<Request, Response>(
   });
 }
 
+/** A stream of a session on which every message is answered at once. It ends with the session, or when its caller has said all. */
+export function bidiStream<Request, Response>(
+  context: RpcContext,
+  open: (caller: Session) => (request: Request) => Response,
+): grpc.handleBidiStreamingCall<Request, Response> {
+  return (call) => {
+    const stream = outgoing(context, call);
+    try {
+      const caller = callerOf(context, call);
+      const answer = open(caller);
+      stream.onClose(caller.onEnd(() => stream.fail(new LeaseholdError('UNAUTHENTICATED', 'The session is over.'))));
+      call.on('data', (request: Request) => {
+        try {
+          stream.push(answer(request));
+        } catch (error) {
+          stream.fail(error);
+        }
+      });
+      call.on('end', () => stream.end());
+    } catch (error) {
+      stream.fail(error);
+    }
+  };
+}
+
 /** A stream that needs no session. */
 export function anonymousStream<Request, Response>(
   context: RpcContext,
@@ -102,17 +127,24 @@ export function anonymousStream<Request, Response>(
   ) => () => void,
 ): grpc.handleServerStreamingCall<Request, Response> {
   return (call) => {
-    const stream = new OutgoingStream<Response>(call, {
-      pendingMax: context.core.limits.pendingStreamMessages,
-      logger: context.logger,
-      clock: context.clock,
-      unreadMs: context.core.limits.unreadStreamMs,
-      reset: () => resetCall(call),
-    });
+    const stream = outgoing(context, call);
     try {
       stream.onClose(open(call.request, call, stream));
     } catch (error) {
       stream.fail(error);
     }
   };
+}
+
+function outgoing<Request, Response>(
+  { core, logger, clock }: RpcContext,
+  call: grpc.ServerWritableStream<Request, Response> | grpc.ServerDuplexStream<Request, Response>,
+): OutgoingStream<Response> {
+  return new OutgoingStream<Response>(call, {
+    pendingMax: core.limits.pendingStreamMessages,
+    logger,
+    clock,
+    unreadMs: core.limits.unreadStreamMs,
+    reset: () => resetCall(call),
+  });
 }

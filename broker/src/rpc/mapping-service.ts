@@ -31,7 +31,7 @@ export function mappingService(context: RpcContext): ServiceImplementation<typeo
     watchMappings: watchMappings(context),
     attachMapping: unary(context, async ({ name, access }, caller) => {
       const attached = await mappings.attachMapping(core, caller, name, accessOf(access));
-      return { mapping: mappingMessage(attached.attachment.mapping), attachment: attachmentMessage(attached) };
+      return { mapping: mappingMessage(attached.attachment.mapping), attachment: attachmentMessage(core, attached) };
     }),
     detachMapping: unary(context, ({ attachmentId }, caller) => {
       mappings.detachMapping(core, caller, attachmentId);

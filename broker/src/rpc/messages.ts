@@ -1,6 +1,7 @@
 /** What the domain knows, as protocol messages. Every value is copied out at the moment of asking. */
 import { Access, FallbackReason, SubscribeMode } from '@leasehold/proto';
 import type { Attachment } from '../domain/attachment.ts';
+import type { BrokerCore } from '../domain/broker-core.ts';
 import type { OwnedChannel } from '../domain/channel-operations.ts';
 import type { Attached } from '../domain/mapping-operations.ts';
 import type { OwnedMapping } from '../domain/owned-mapping.ts';
@@ -22,7 +23,7 @@ export function sessionMessage(session: Session) {
   return {
     principal: principalMessage(session),
     createTime: timestamp(session.createTimeMs),
-    attachments: [...session.attachments.values()].filter((attachment) => attachment.active).length,
+    attachments: [...session.attachments.values()].filter(({ active, part }) => active && part.kind !== 'proxy').length,
     attached: session.bell !== null,
   };
 }
@@ -46,6 +47,9 @@ export function mappingMessage(mapping: OwnedMapping) {
     readers: mapping.count('read'),
     writers: mapping.count('write'),
     maxParticipants: mapping.specification.maxParticipants,
+    dirty: mapping.lock.dirty,
+    fencingToken: mapping.lock.newestToken,
+    leaseWaiters: mapping.lock.waiting.length,
   };
 }
 
@@ -101,7 +105,7 @@ function subscriberMessage(channel: OwnedChannel, { session, place, part }: Atta
   };
 }
 
-export function attachmentMessage({ attachment, ticket }: Attached) {
+export function attachmentMessage({ limits, tokens }: BrokerCore, { attachment, ticket }: Attached) {
   return {
     attachmentId: attachment.id,
     mappingId: attachment.mapping.id,
@@ -110,5 +114,11 @@ export function attachmentMessage({ attachment, ticket }: Attached) {
     participantIndex: attachment.place.index,
     participantGeneration: attachment.place.generation,
     access: attachment.access === 'write' ? Access.WRITE : Access.READ,
+    leaseTerms: {
+      defaultTtlMs: limits.leaseTtlMsDefault,
+      minTtlMs: limits.leaseTtlMsMin,
+      maxTtlMs: limits.leaseTtlMsMax,
+      tokenLimit: tokens.limit,
+    },
   };
 }

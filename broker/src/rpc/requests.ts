@@ -5,11 +5,13 @@ import {
   type ChannelSpec,
   type CreateMappingRequest,
   IfExists,
+  type LeaseMode,
   Lifetime,
   Overflow,
   PagePolicy,
   SubscribeMode,
 } from '@leasehold/proto';
+import type { LockMode } from '@leasehold/shm-core/internal';
 import type { SubscribeMode as SubscribeModeName } from '../domain/attachment.ts';
 import type { FrameFormat } from '../domain/frame-format.ts';
 import {
@@ -18,7 +20,7 @@ import {
   invalidArgument,
   type MappingRequest,
 } from '../domain/specification.ts';
-import { BLOCK_BOUND, IF_EXISTS, LIFETIME, nameOf, OVERFLOW, PAGE_POLICY } from '../wire-names.ts';
+import { BLOCK_BOUND, IF_EXISTS, LEASE_MODE, LIFETIME, nameOf, OVERFLOW, PAGE_POLICY } from '../wire-names.ts';
 
 const NO_FORMAT: FrameFormat = {
   fourcc: '',
@@ -80,6 +82,9 @@ const SUBSCRIBE_MODE: Record<SubscribeModeName, SubscribeMode> = {
 };
 /** @throws {LeaseholdError} INVALID_ARGUMENT */
 export const subscribeModeOf = (mode: SubscribeMode): SubscribeModeName => named('mode', SUBSCRIBE_MODE, mode);
+
+/** @throws {LeaseholdError} INVALID_ARGUMENT */
+export const leaseModeOf = (mode: LeaseMode): LockMode => named('mode', LEASE_MODE, mode);
 
 function named<Name extends string>(field: string, table: Readonly<Record<Name, number>>, value: number): Name {
   const name = nameOf(table, value);

@@ -5,6 +5,7 @@ import {
   AdminService,
   ChannelService,
   LEASEHOLD_SERVICES,
+  LeaseService,
   MappingService,
   reflectionPackageDefinition,
   SessionService,
@@ -17,6 +18,7 @@ import type { Clock } from '../domain/ports.ts';
 import { adminService } from './admin-service.ts';
 import { channelService } from './channel-service.ts';
 import { ControlListener } from './control-listener.ts';
+import { leaseService } from './lease-service.ts';
 import { mappingService } from './mapping-service.ts';
 import type { RpcContext } from './rpc-context.ts';
 import { sessionService } from './session-service.ts';
@@ -118,6 +120,7 @@ function gateOf({ core, facts }: RpcServerContext): GateOptions {
 function addServices(server: grpc.Server, context: RpcContext): HealthImplementation {
   server.addService(serviceDefinition(MappingService), mappingService(context));
   server.addService(serviceDefinition(ChannelService), channelService(context));
+  server.addService(serviceDefinition(LeaseService), leaseService(context));
   server.addService(serviceDefinition(SessionService), sessionService(context));
   server.addService(serviceDefinition(AdminService), adminService(context));
   const health = new HealthImplementation({ [LIVENESS]: 'SERVING' });

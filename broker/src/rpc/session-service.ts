@@ -1,6 +1,7 @@
 /** SessionService: sessions that live as long as a stream, what happens to one's own, and those of others. */
 import { LeaseholdError, type ServiceImplementation, type SessionService } from '@leasehold/proto';
 import type { SessionEvent } from '../domain/session.ts';
+import { LEASE_MODE } from '../wire-names.ts';
 import { anonymousStream, unary, watchStream } from './handlers.ts';
 import { sessionMessage, timestamp } from './messages.ts';
 import { peerOf, type RpcContext } from './rpc-context.ts';
@@ -37,6 +38,13 @@ function eventMessage(event: SessionEvent) {
     case 'subscriber-detached': {
       const { attachmentId, mappingId, reason } = event;
       return { case: 'subscriberDetached' as const, value: { attachmentId, mappingId, reason } };
+    }
+    case 'lease-lost': {
+      const { name: mappingName, mappingId, holdId, reason } = event;
+      return {
+        case: 'leaseLost' as const,
+        value: { mappingName, mappingId, holdId, mode: LEASE_MODE[event.mode], reason },
+      };
     }
     case 'draining':
       return { case: 'draining' as const, value: { deadline: timestamp(event.deadlineMs) } };

@@ -41,7 +41,7 @@ export function publish({ core }: FakeWorld, caller: Session, { failIfHeld = fal
   const attachment = openPublisher(
     core,
     caller,
-    { name, failIfHeld },
+    { name, failIfHeld, ttlMs: 0 },
     {
       opened: (_channel, { ticket }) => {
         claimTicket(core, caller, ticket.bytes);

@@ -1,5 +1,12 @@
 /** Time, randomness, memory and doorbells that a test owns. The fake memory keeps what a real mapping would be told. */
-import type { BrokerMappingSpec, NewParticipant, SegmentGrant } from '@leasehold/shm-core/internal';
+import {
+  type BrokerMappingSpec,
+  LockSegment,
+  type MappedRange,
+  type NewParticipant,
+  ParticipantPage,
+  type SegmentGrant,
+} from '@leasehold/shm-core/internal';
 import { BrokerCore, type CoreOptions } from '../broker-core.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { ownerOnly, type Peer } from '../policy.ts';
@@ -14,6 +21,9 @@ export class FakeClock implements Clock {
 
   nowMs(): number {
     return this.#nowMs;
+  }
+  nowNs(): number {
+    return this.#nowMs * 1e6;
   }
   get pendingTimers(): number {
     return this.#timers.size;
@@ -32,7 +42,11 @@ export class FakeClock implements Clock {
   }
 }
 
-/** What a mapping's memory was told, in order. */
+/** A page of zeroed memory, as far as control words go. */
+const zeroedPage = (): MappedRange =>
+  ({ words32: () => new Uint32Array(PAGE_BYTES / 4) }) satisfies Pick<MappedRange, 'words32'> as unknown as MappedRange;
+
+/** What a mapping's memory was told, in order. Its lock words and participant pages are real. */
 export class FakeMapping implements MappingMemory {
   readonly spec: BrokerMappingSpec;
   readonly log: string[] = [];
@@ -43,7 +57,8 @@ export class FakeMapping implements MappingMemory {
   endMarks = 0;
   finished = false;
   closed = false;
-  holdId = 0n;
+  readonly lock = new LockSegment(zeroedPage());
+  readonly #pages = new Map<number, ParticipantPage>();
   /** Makes joins wait until it resolves, or fail. */
   joining: Promise<void> = Promise.resolve();
 
@@ -61,23 +76,31 @@ export class FakeMapping implements MappingMemory {
   async addParticipant(joining: NewParticipant): Promise<number> {
     await this.joining;
     this.joined.set(joining.index, joining);
+    this.#pages.set(joining.index, new ParticipantPage(zeroedPage()));
     this.log.push(`add ${joining.index}`);
     return Math.min(joining.history, this.published - this.head);
   }
   removeParticipant(index: number): void {
     this.joined.delete(index);
+    this.#pages.delete(index);
     this.log.push(`remove ${index}`);
   }
   stopWaitingFor(index: number): void {
     this.log.push(`stop waiting ${index}`);
   }
-  grantPublisher(holdId: bigint): void {
-    this.holdId = holdId;
-    this.log.push('grant');
+  participant(index: number) {
+    const page = this.#pages.get(index);
+    const generation = this.joined.get(index)?.generation;
+    return page === undefined || generation === undefined ? undefined : { index, generation, page };
   }
-  revokePublisher(): void {
-    this.holdId = 0n;
-    this.log.push('revoke');
+  *participants() {
+    for (const index of this.#pages.keys()) {
+      const participant = this.participant(index);
+      if (participant !== undefined) yield participant;
+    }
+  }
+  setPublisherBell(bell: Uint8Array | null): void {
+    this.log.push(bell === null ? 'no bell' : `bell ${bell[15]}`);
   }
   markDeleted(): void {
     this.log.push('deleted');
@@ -154,11 +177,13 @@ export function fakeWorld(
     epoch: 3,
     quotaBytes: 2 ** 30,
     reserveBytes: 0,
+    brokerBell: new Uint8Array(16).fill(255),
     observer: {
       sessionOpened: ignore,
       sessionEnded: ignore,
       mappingCreated: ignore,
       mappingDeleted: ignore,
+      leaseRemoved: ignore,
       publisherPromoted: ignore,
     },
     ...options,

@@ -1,0 +1,295 @@
+/** What a session may ask about leases. Authorised here; the deciding is in what this calls. */
+import { LeaseholdError } from '@leasehold/proto';
+import {
+  holderBase,
+  holdGeneration,
+  holdIndex,
+  type LockGrant,
+  type LockMode,
+  makeHoldId,
+} from '@leasehold/shm-core/internal';
+import type { Attachment } from './attachment.ts';
+import type { BrokerCore } from './broker-core.ts';
+import type { Limits } from './limits.ts';
+import type { Held } from './mapping-lock.ts';
+import type { OwnedMapping } from './owned-mapping.ts';
+import type { Timer } from './ports.ts';
+import type { Session } from './session.ts';
+
+export interface AcquireRequest {
+  /** Of the mapping; may be left out when the attachment is named. */
+  readonly name: string;
+  readonly mode: LockMode;
+  /** 0 = the broker's default. */
+  readonly ttlMs: number;
+  /** 0 = do not wait. */
+  readonly waitMs: number;
+  /** 0 = none: the broker keeps a participant for the session. */
+  readonly attachmentId: bigint;
+  /** With an attachment: the participant's own id, not used before. */
+  readonly holdId: bigint;
+}
+
+/** A lease by its names: hold ids are unique in one mapping. */
+export interface LeaseRef {
+  readonly mappingId: bigint;
+  readonly holdId: bigint;
+}
+
+export interface LeaseView {
+  readonly mapping: OwnedMapping;
+  readonly hold: Held;
+}
+
+/** What was asked, kept within what this broker grants. */
+export function grantedTtlMs(limits: Limits, ttlMs: number): number {
+  const { leaseTtlMsMin, leaseTtlMsMax, leaseTtlMsDefault } = limits;
+  return ttlMs === 0 ? leaseTtlMsDefault : Math.min(Math.max(ttlMs, leaseTtlMsMin), leaseTtlMsMax);
+}
+
+/** Who asks, for which participant, under which id. */
+interface Claim {
+  readonly mapping: OwnedMapping;
+  readonly attachment: Attachment;
+  readonly holdId: bigint;
+}
+
+/**
+ * Waits for the lease, no longer than asked. When `signal` aborts, however late, nothing is held.
+ * @throws {LeaseholdError} LEASE_HELD, LEASE_TIMEOUT, ABORTED, MAPPING_DELETED, TOKENS_EXHAUSTED; as `requireLeasable`
+ */
+export async function acquireLease(
+  core: BrokerCore,
+  caller: Session,
+  request: AcquireRequest,
+  signal: AbortSignal,
+): Promise<{ mapping: OwnedMapping; hold: Held; dirty: bigint }> {
+  core.requireNotDraining();
+  const claim =
+    request.attachmentId === 0n ? await byProxy(core, caller, request) : byAttachment(core, caller, request);
+  const { mapping, attachment, holdId } = claim;
+  const ttlMs = grantedTtlMs(core.limits, request.ttlMs);
+  const giveUp = (): void => {
+    mapping.lock.cancel(holdId);
+    settle(core, claim);
+  };
+  try {
+    const waitMs = Math.min(request.waitMs, core.limits.leaseWaitMsMax);
+    const grant = await granted(core, claim, { mode: request.mode, ttlMs, waitMs }, signal);
+    // It may be answered, and the answer not be wanted any more.
+    signal.addEventListener('abort', giveUp, { once: true });
+    const timeLeftMs = ttlMs;
+    const hold = { attachment, id: holdId, mode: request.mode, timeLeftMs, ...grant };
+    return { mapping, hold, dirty: grant.dirty };
+  } catch (error) {
+    giveUp();
+    throw error;
+  }
+}
+
+/** A participant of the broker's own, for a session that maps nothing. */
+async function byProxy(core: BrokerCore, caller: Session, { name, mode }: AcquireRequest): Promise<Claim> {
+  const mapping = requireLeasable(core, caller, core.registry.require(name), mode);
+  const attachment = await mapping.proxies.take(caller, mapping);
+  const { index, generation } = attachment.place;
+  return {
+    mapping,
+    attachment,
+    holdId: makeHoldId(holderBase(index, generation), mapping.proxies.nextSerial(attachment)),
+  };
+}
+
+function byAttachment(core: BrokerCore, caller: Session, { attachmentId, holdId, mode }: AcquireRequest): Claim {
+  const attachment = caller.attachments.get(attachmentId);
+  if (attachment === undefined || !attachment.active) {
+    throw new LeaseholdError('ATTACHMENT_NOT_FOUND', `This session has no attachment ${attachmentId}.`, {
+      metadata: { attachmentId: String(attachmentId) },
+    });
+  }
+  const mapping = requireLeasable(core, caller, attachment.mapping, mode);
+  const { index, generation } = attachment.place;
+  if (holdIndex(holdId) !== index || holdGeneration(holdId) !== generation || mapping.lock.isHeld(holdId)) {
+    throw invalid('hold_id', `${holdId} is not a new id of participant ${index}, generation ${generation}`);
+  }
+  if (mode === 'exclusive' && attachment.access !== 'write') {
+    throw invalid('mode', 'an attachment that only reads cannot have an exclusive lease');
+  }
+  return { mapping, attachment, holdId };
+}
+
+const invalid = (field: string, problem: string): LeaseholdError =>
+  new LeaseholdError('INVALID_ARGUMENT', `${field}: ${problem}.`, { metadata: { field } });
+
+/** @throws {LeaseholdError} PERMISSION_DENIED, INVALID_STATE */
+function requireLeasable(core: BrokerCore, caller: Session, mapping: OwnedMapping, mode: LockMode): OwnedMapping {
+  const { name } = mapping;
+  core.authorise(caller.peer, mode === 'exclusive' ? 'write' : 'read', name);
+  if (mapping.channel === null) return mapping;
+  throw new LeaseholdError(
+    'INVALID_STATE',
+    `${JSON.stringify(name)} is a channel; its lease is the publisher's: get it with OpenPublisher.`,
+    { metadata: { name } },
+  );
+}
+
+interface Wanted {
+  readonly mode: LockMode;
+  readonly ttlMs: number;
+  readonly waitMs: number;
+}
+
+function granted(
+  core: BrokerCore,
+  { mapping, attachment, holdId }: Claim,
+  { mode, ttlMs, waitMs }: Wanted,
+  signal: AbortSignal,
+): Promise<LockGrant> {
+  return new Promise((resolve, reject) => {
+    let settled = false;
+    const finish = (outcome: () => void): void => {
+      settled = true;
+      timer?.cancel();
+      signal.removeEventListener('abort', onAbort);
+      outcome();
+    };
+    const onAbort = (): void => finish(() => reject(new LeaseholdError('ABORTED', 'The call was cancelled.')));
+    let timer: Timer | undefined;
+    if (signal.aborted) return onAbort();
+    mapping.lock.request(
+      attachment,
+      { id: holdId, mode, ttlMs },
+      {
+        granted: (grant) => finish(() => resolve(grant)),
+        refused: (why) => finish(() => reject(why)),
+      },
+    );
+    if (settled) return;
+    if (waitMs === 0) return finish(() => reject(isHeld(mapping)));
+    timer = core.after(waitMs, () => finish(() => reject(timedOut(mapping, waitMs))));
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function isHeld(mapping: OwnedMapping): LeaseholdError {
+  const { name } = mapping;
+  return new LeaseholdError('LEASE_HELD', `The lease of ${JSON.stringify(name)} is held: ${inTheWay(mapping)}.`, {
+    metadata: { name },
+  });
+}
+
+function timedOut(mapping: OwnedMapping, waitMs: number): LeaseholdError {
+  const { name } = mapping;
+  return new LeaseholdError(
+    'LEASE_TIMEOUT',
+    `Waited ${waitMs} ms for the lease of ${JSON.stringify(name)}: ${inTheWay(mapping)}.`,
+    { metadata: { name, waitMs: String(waitMs) } },
+  );
+}
+
+/** For people: who holds, and how many wait. */
+function inTheWay({ lock }: OwnedMapping): string {
+  const holders = lock.held().map(({ attachment, mode }) => {
+    const session = attachment?.session;
+    return session === undefined ? mode : `${mode} by ${JSON.stringify(session.name)} (pid ${session.peer.pid})`;
+  });
+  const waiting = lock.waiting.length;
+  const held = holders.length === 0 ? 'nobody holds it now' : holders.slice(0, 3).join(', ');
+  return `${held}${holders.length > 3 ? ` and ${holders.length - 3} more` : ''}, ${waiting} waiting`;
+}
+
+/** A proxy that holds nothing any more serves the next lease; what only it kept is forgotten. */
+function settle(core: BrokerCore, { attachment, mapping }: Pick<Claim, 'attachment' | 'mapping'>): void {
+  if (attachment.part.kind !== 'proxy') return;
+  mapping.proxies.giveBack(attachment);
+  core.registry.forgetIfUnused(mapping);
+}
+
+/** The caller's own hold, or request. @throws {LeaseholdError} LEASE_NOT_FOUND */
+function requireOwn(core: BrokerCore, caller: Session, { mappingId, holdId }: LeaseRef): Claim {
+  const mapping = core.registry.byId(mappingId);
+  const attachment = mapping?.lock.ownerOf(holdId);
+  if (mapping !== undefined && attachment?.session === caller) return { mapping, attachment, holdId };
+  throw notFound({ mappingId, holdId });
+}
+
+const notFound = ({ mappingId, holdId }: LeaseRef): LeaseholdError =>
+  new LeaseholdError('LEASE_NOT_FOUND', `This session has no lease ${holdId} of mapping ${mappingId}.`, {
+    metadata: { mappingId: String(mappingId), holdId: String(holdId) },
+  });
+
+/** @throws {LeaseholdError} LEASE_NOT_FOUND, LEASE_LOST */
+export function renewLease(core: BrokerCore, caller: Session, ref: LeaseRef, ttlMs: number): LeaseView {
+  const { mapping, holdId } = requireOwn(core, caller, ref);
+  if (mapping.lock.renew(holdId, grantedTtlMs(core.limits, ttlMs)) === null) throw lost(mapping, holdId);
+  return viewOf(mapping, holdId);
+}
+
+/** Whether it was released, dropped from the queue, or lost before. @throws {LeaseholdError} LEASE_NOT_FOUND */
+export function releaseLease(
+  core: BrokerCore,
+  caller: Session,
+  ref: LeaseRef,
+  { markClean }: { readonly markClean: boolean },
+): 'dropped' | 'released' | 'lost' {
+  const own = requireOwn(core, caller, ref);
+  const { mapping, holdId } = own;
+  if (markClean && holdsExclusively(mapping, caller, holdId)) mapping.lock.markClean();
+  const outcome = mapping.lock.cancel(holdId);
+  settle(core, own);
+  return outcome;
+}
+
+/** @throws {LeaseholdError} LEASE_NOT_FOUND, LEASE_LOST */
+export function getLease(core: BrokerCore, caller: Session, ref: LeaseRef): LeaseView {
+  const mapping = core.registry.byId(ref.mappingId);
+  if (mapping === undefined) throw notFound(ref);
+  core.authorise(caller.peer, 'info', mapping.name);
+  if (mapping.lock.removalOf(ref.holdId) !== null) throw lost(mapping, ref.holdId);
+  return viewOf(mapping, ref.holdId);
+}
+
+function viewOf(mapping: OwnedMapping, holdId: bigint): LeaseView {
+  const hold = mapping.lock.held().find(({ id }) => id === holdId);
+  if (hold === undefined) throw notFound({ mappingId: mapping.id, holdId });
+  return { mapping, hold };
+}
+
+function lost({ name, lock }: OwnedMapping, holdId: bigint): LeaseholdError {
+  const reason = lock.removalOf(holdId) ?? 'EXPIRED';
+  return new LeaseholdError('LEASE_LOST', `The lease of ${JSON.stringify(name)} is over: ${reason}.`, {
+    metadata: { name, holdId: String(holdId), reason },
+  });
+}
+
+/** Mappings that somebody holds, waits for, or left in doubt. */
+export function listLeases(core: BrokerCore, caller: Session, prefix: string): OwnedMapping[] {
+  core.authorise(caller.peer, 'list');
+  return core.registry.list(prefix).filter((mapping) => {
+    const { lock } = mapping;
+    return core.maySee(caller.peer, mapping.name) && (lock.dirty || lock.waiting.length > 0 || lock.held().length > 0);
+  });
+}
+
+/** @throws {LeaseholdError} PERMISSION_DENIED, LEASE_NOT_FOUND */
+export function revokeLease(core: BrokerCore, caller: Session, ref: LeaseRef): void {
+  core.authorise(caller.peer, 'admin');
+  const mapping = core.registry.byId(ref.mappingId);
+  if (mapping?.lock.revoke(ref.holdId, 'REVOKED') !== true) {
+    throw new LeaseholdError('LEASE_NOT_FOUND', `Nobody holds lease ${ref.holdId} of mapping ${ref.mappingId}.`, {
+      metadata: { mappingId: String(ref.mappingId), holdId: String(ref.holdId) },
+    });
+  }
+}
+
+/** By the exclusive holder, or an administrator. @returns whether the data was in doubt */
+export function markClean(core: BrokerCore, caller: Session, name: string): boolean {
+  const mapping = core.registry.require(name);
+  const { lock } = mapping;
+  if (!lock.held().some(({ id }) => holdsExclusively(mapping, caller, id))) core.authorise(caller.peer, 'admin', name);
+  return lock.markClean();
+}
+
+function holdsExclusively({ lock }: OwnedMapping, caller: Session, holdId: bigint): boolean {
+  const hold = lock.held().find(({ id }) => id === holdId);
+  return hold?.mode === 'exclusive' && hold.attachment?.session === caller;
+}
