@@ -226,6 +226,7 @@ export {
   decodeAttach,
   encodeAttach,
 } from './attach-codec.ts';
+export type { BidiStream } from './bidi-stream.ts';
 export {
   ERROR_CATALOGUE,
   type ErrorCatalogueEntry,

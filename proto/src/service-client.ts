@@ -1,10 +1,11 @@
 /**
- * A typed client over a grpc-js channel: promises for unary methods, async iterators for server streams. Every failure is
- * a LeaseholdError. An aborted signal cancels the call on the wire and is reported as ABORTED with its reason as cause.
+ * A typed client over a grpc-js channel: promises for unary methods, async iterators for server streams, and `send` beside
+ * the iterator where both sides stream. Every failure is a LeaseholdError. An aborted signal cancels the call on the wire and is reported as ABORTED with its reason as cause.
  */
 import type {
   DescMessage,
   DescMethod,
+  DescMethodBiDiStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   DescService,
@@ -13,6 +14,7 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
+import { type BidiStream, openBidiStream } from './bidi-stream.ts';
 import { LeaseholdError } from './leasehold-error.ts';
 import { openServerStream, type ServerStream } from './server-stream.ts';
 import { methodDefinition } from './service-definition.ts';
@@ -27,15 +29,19 @@ export interface CallOptions {
   readonly metadata?: grpc.Metadata;
 }
 
-/** One function for each unary and server-streaming method; methods that stream requests are not part of it. */
+type ClientMethod = DescMethodUnary | DescMethodServerStreaming | DescMethodBiDiStreaming;
+
+/** One function for each method; those that stream requests to get one response are not part of it. */
 export type ServiceClient<S extends DescService> = {
-  readonly [K in keyof S['method'] as S['method'][K] extends DescMethodUnary | DescMethodServerStreaming
+  readonly [K in keyof S['method'] as S['method'][K] extends ClientMethod
     ? K
     : never]: S['method'][K] extends DescMethodUnary<infer I, infer O>
     ? (request: MessageInitShape<I>, options?: CallOptions) => Promise<MessageShape<O>>
     : S['method'][K] extends DescMethodServerStreaming<infer I, infer O>
       ? (request: MessageInitShape<I>, options?: CallOptions) => ServerStream<MessageShape<O>>
-      : never;
+      : S['method'][K] extends DescMethodBiDiStreaming<infer I, infer O>
+        ? (options?: CallOptions) => BidiStream<MessageInitShape<I>, MessageShape<O>>
+        : never;
 };
 
 export function createServiceClient<S extends DescService>(desc: S, client: grpc.Client): ServiceClient<S> {
@@ -45,6 +51,8 @@ export function createServiceClient<S extends DescService>(desc: S, client: grpc
       functions.push([method.localName, unaryFunction(method, client)]);
     } else if (method.methodKind === 'server_streaming') {
       functions.push([method.localName, serverStreamingFunction(method, client)]);
+    } else if (method.methodKind === 'bidi_streaming') {
+      functions.push([method.localName, bidiStreamingFunction(method, client)]);
     }
   }
   // fromEntries forgets the names; they are those of the descriptor, from which the type is made.
@@ -96,6 +104,21 @@ function serverStreamingFunction(
       wireOptions(options),
     );
     return openServerStream(call, signal, () => aborted(path, signal));
+  };
+}
+
+function bidiStreamingFunction(
+  method: DescMethod,
+  client: grpc.Client,
+): (options?: CallOptions) => BidiStream<MessageInitShape<DescMessage>, Message> {
+  const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
+  return (options = {}) => {
+    const { signal } = options;
+    requireCallable(path, client, signal);
+    const metadata = options.metadata ?? new grpc.Metadata();
+    const call = client.makeBidiStreamRequest(path, asItIs, responseDeserialize, metadata, wireOptions(options));
+    const encode = (message: MessageInitShape<DescMessage>) => encoded(path, () => requestSerialize(message));
+    return openBidiStream(call, { path, signal, encode, abortedError: () => aborted(path, signal) });
   };
 }
 
