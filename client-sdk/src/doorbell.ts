@@ -24,6 +24,7 @@ export class Doorbell {
   readonly #fd: OwnedFd;
   readonly #watch: Watch;
   readonly #waiters = new Set<() => void>();
+  readonly #listeners: (() => void)[] = [];
 
   constructor(fd: OwnedFd) {
     this.#fd = fd;
@@ -39,7 +40,13 @@ export class Doorbell {
 
   /** Wakes every waiter, as a ring does. */
   wakeAll(): void {
+    for (const listen of this.#listeners) listen();
     for (const wake of [...this.#waiters]) wake();
+  }
+
+  /** Calls `listener` at every ring, for as long as the session lives. */
+  onRing(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   register(): Waiter {

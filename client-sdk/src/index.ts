@@ -7,9 +7,11 @@ export { Broker, type ChannelOptions, type ConnectOptions, connect, type Mapping
 export { Channel } from './channel.ts';
 export { type BrokerSockets, findBroker, runtimeDirCandidates, type WhereToLook } from './find-broker.ts';
 export { Frame, type FrameInfo } from './frame.ts';
+export { Lease } from './lease.ts';
+export type { LossReason } from './lease-errors.ts';
 export type { WaitOptions } from './limits.ts';
 export { Loan, type PublishOptions } from './loan.ts';
-export { Mapping, MappingAttachment } from './mapping.ts';
+export { type LeaseOptions, Mapping, MappingAttachment, type TryLeaseOptions } from './mapping.ts';
 export type { OpenPublisherOptions } from './open-publisher.ts';
 export type {
   BrokerInfo,

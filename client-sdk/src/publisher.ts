@@ -90,7 +90,7 @@ export class Publisher implements AsyncDisposable {
   /** Pages of participants that joined. What cannot be had now is asked for again at the next loan, which is refused until then. */
   #claim(indices: readonly number[]): readonly ClaimedPage[] {
     try {
-      return this.#session.claimPages(this.#mapping.id, indices);
+      return this.#session.pages.claim(this.#mapping.id, indices);
     } catch (error) {
       this.#claimFailure = asLeaseholdError(error);
       return [];

@@ -7,27 +7,22 @@ import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import * as proto from '@leasehold/proto';
 import { type CallOptions, createServiceClient, LeaseholdError, type ServiceClient } from '@leasehold/proto';
-import {
-  AttachedMapping,
-  type ClaimedPage,
-  mapPage,
-  openRinger,
-  type Ringer,
-  type SegmentOs,
-} from '@leasehold/shm-core/internal';
+import { AttachedMapping, monotonicNs, openRinger, type Ringer, type SegmentOs } from '@leasehold/shm-core/internal';
 import { AttachConnection, closeAnswer } from './attach-connection.ts';
 import { Doorbell } from './doorbell.ts';
 import type { BrokerSockets } from './find-broker.ts';
 import { receivedSegments } from './grants.ts';
+import { LeaseClock } from './lease-clock.ts';
+import { MappingSeats } from './lease-seats.ts';
 import { Limits, rpcLimits, type WaitOptions, withLimits } from './limits.ts';
 import { asLeaseholdError } from './memory-errors.ts';
+import { PageClaims } from './page-claims.ts';
+import type { MappingInfo } from './plain-types.ts';
 import { processSegmentOs } from './process-segment-os.ts';
 
-/** How long a publisher waits, blocking, for the page of somebody who joined, ms. */
-const CLAIM_TIMEOUT_MS = 250;
+/** How long giving back may take, ms: the broker ends with the session whatever it did not hear of. */
+const GIVE_BACK_TIMEOUT_MS = 5_000;
 const RPC_BYTES_MAX = 64 * 2 ** 20;
-/** Pages per ClaimPages. */
-const CLAIM_PAGES_MAX = 64;
 
 /** Something that maps memory, closed before its session is. */
 export interface SessionChild {
@@ -50,7 +45,13 @@ export class Session {
   readonly doorbell: Doorbell;
   readonly mappings: ServiceClient<typeof proto.MappingService>;
   readonly channels: ServiceClient<typeof proto.ChannelService>;
+  readonly leases: ServiceClient<typeof proto.LeaseService>;
+  readonly sessions: ServiceClient<typeof proto.SessionService>;
   readonly admin: ServiceClient<typeof proto.AdminService>;
+  /** Pages of participants of a mapping. */
+  readonly pages: PageClaims;
+  /** Of all leases of this session. */
+  readonly clock = new LeaseClock({ nowNs: monotonicNs, after: unreferencedTimer });
   readonly #os: SegmentOs;
   readonly #connection: AttachConnection;
   readonly #ringer: Ringer;
@@ -60,6 +61,7 @@ export class Session {
   readonly #ending = new AbortController();
   readonly #open = new Set<SessionChild>();
   readonly #opening = new Set<Promise<unknown>>();
+  readonly #seats = new Map<bigint, MappingSeats>();
   #lostAtMs = Number.POSITIVE_INFINITY;
   #closing: Promise<void> | null = null;
 
@@ -74,6 +76,9 @@ export class Session {
     this.#os = processSegmentOs();
     this.#ringer = connected.ringer;
     this.doorbell = connected.doorbell;
+    this.pages = new PageClaims(this.#connection, this.#os, (bell, mappingId, index) =>
+      this.ringFor(bell, mappingId, index),
+    );
     this.#metadata = new grpc.Metadata();
     this.#metadata.set('authorization', `Bearer ${Buffer.from(welcome.token).toString('base64url')}`);
     this.#client = new grpc.Client(`unix:${sockets.controlSocket}`, grpc.credentials.createInsecure(), {
@@ -84,10 +89,14 @@ export class Session {
     });
     this.mappings = createServiceClient(proto.MappingService, this.#client);
     this.channels = createServiceClient(proto.ChannelService, this.#client);
+    this.leases = createServiceClient(proto.LeaseService, this.#client);
+    this.sessions = createServiceClient(proto.SessionService, this.#client);
     this.admin = createServiceClient(proto.AdminService, this.#client);
+    this.doorbell.onRing(() => this.clock.look());
     const onLost = (): void => {
       this.#lostAtMs = performance.now();
       this.doorbell.wakeAll();
+      for (const seats of this.#seats.values()) seats.onBrokerLost();
     };
     lost.signal.addEventListener('abort', onLost, { once: true });
   }
@@ -174,37 +183,6 @@ export class Session {
     return new AttachedMapping(this.#os, mappingId, receivedSegments(answer));
   }
 
-  /** Pages of participants, mapped; blocks for a quarter of a second at most. All or none; fewer than asked when some have left. */
-  claimPages(mappingId: bigint, indices: readonly number[]): ClaimedPage[] {
-    const claimed: ClaimedPage[] = [];
-    try {
-      for (let first = 0; first < indices.length; first += CLAIM_PAGES_MAX) {
-        this.#claimSomePages(mappingId, indices.slice(first, first + CLAIM_PAGES_MAX), claimed);
-      }
-      return claimed;
-    } catch (error) {
-      for (const page of claimed) page.release();
-      throw error;
-    }
-  }
-
-  #claimSomePages(mappingId: bigint, participantIndices: number[], claimed: ClaimedPage[]): void {
-    const answer = this.#connection.requestSync(
-      { case: 'claimPages', value: { $typeName: 'leasehold.v1.ClaimPages', mappingId, participantIndices } },
-      CLAIM_TIMEOUT_MS,
-    );
-    try {
-      for (const received of receivedSegments(answer)) {
-        if (!participantIndices.includes(received.participantIndex)) continue;
-        const mapped = mapPage(this.#os, received);
-        const { index, page } = mapped;
-        claimed.push({ ...mapped, ring: this.ringFor(page.bell(), mappingId, index) });
-      }
-    } finally {
-      closeAnswer(answer);
-    }
-  }
-
   /** A function that rings the doorbell of that name, raw. */
   ringFor(bell: Uint8Array, mappingId: bigint, index: number): () => void {
     const path = this.bellPath(bell);
@@ -223,10 +201,23 @@ export class Session {
   async detach(attachmentId: bigint): Promise<void> {
     if (this.lost.aborted) return;
     await this.mappings
-      .detachMapping({ attachmentId }, { metadata: this.#metadata, deadlineMs: 5_000 })
+      .detachMapping({ attachmentId }, { metadata: this.#metadata, deadlineMs: GIVE_BACK_TIMEOUT_MS })
       .catch((error: unknown) => {
         if (!(error instanceof LeaseholdError)) throw error;
       });
+  }
+
+  /** Gives a lease back that memory does not show, or leaves the queue for it. @throws LeaseholdError when there is no answer. */
+  async releaseLease(mappingId: bigint, holdId: bigint): Promise<void> {
+    const call = { metadata: this.#metadata, deadlineMs: GIVE_BACK_TIMEOUT_MS };
+    await this.leases.releaseLease({ mappingId, holdId }, call);
+  }
+
+  /** The places from which leases of a mapping are taken; the same for all who have it open in this session. */
+  seatsOf(mapping: MappingInfo): MappingSeats {
+    const seats = this.#seats.get(mapping.id) ?? new MappingSeats(this, mapping);
+    this.#seats.set(mapping.id, seats);
+    return seats;
   }
 
   /** Registers what `opening` opens. */
@@ -255,6 +246,7 @@ export class Session {
       failure ??= outcomes.find((outcome) => outcome.status === 'rejected')?.reason;
     }
     this.#connection.notify({ case: 'goodbye', value: { $typeName: 'leasehold.v1.Goodbye' } });
+    this.clock.close();
     this.#client.close();
     this.#connection.close();
     this.doorbell.close();
@@ -272,4 +264,9 @@ export function ringPayload(mappingId: bigint, index: number): Uint8Array {
   view.setBigUint64(0, mappingId, true);
   view.setUint32(8, index, true);
   return payload;
+}
+
+function unreferencedTimer(delayMs: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delayMs).unref();
+  return () => clearTimeout(timer);
 }

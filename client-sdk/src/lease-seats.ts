@@ -1,0 +1,113 @@
+/**
+ * The seats of one mapping in this session: readers share a `read` attachment, writers a `write` one. Each is made at its first use and
+ * lives as long as the session, or until the mapping is found deleted.
+ */
+import { LeaseholdError } from '@leasehold/proto';
+import type { LockMode } from '@leasehold/shm-core/internal';
+import { type Attached, attachMapping } from './attach-mapping.ts';
+import { Lease } from './lease.ts';
+import { LeasePages } from './lease-pages.ts';
+import { LeaseQueue } from './lease-queue.ts';
+import { LeaseSeat } from './lease-seat.ts';
+import { leaseTermsFrom } from './lease-terms.ts';
+import { type Limits, withLimits } from './limits.ts';
+import type { MappingInfo } from './plain-types.ts';
+import type { Session, SessionChild } from './session.ts';
+import { SessionLeaseBroker } from './session-lease-broker.ts';
+
+/** How long the broker may take to attach, ms: several may wait for the same attachment, each with bounds of his own. */
+const ATTACH_TIMEOUT_MS = 10_000;
+
+export class MappingSeats {
+  readonly #session: Session;
+  readonly #mapping: MappingInfo;
+  readonly #seats: { shared: OpenSeat | null; exclusive: OpenSeat | null } = { shared: null, exclusive: null };
+  readonly #opening: Partial<Record<LockMode, Promise<OpenSeat>>> = {};
+
+  constructor(session: Session, mapping: MappingInfo) {
+    this.#session = session;
+    this.#mapping = mapping;
+  }
+
+  /** Null before its first use. */
+  get(mode: LockMode): OpenSeat | null {
+    return mode === 'shared' ? this.#seats.shared : this.#seats.exclusive;
+  }
+
+  /** @throws as `attachMapping`. */
+  async open(mode: LockMode, limits: Limits): Promise<OpenSeat> {
+    const there = this.get(mode);
+    if (there !== null) return there;
+    this.#opening[mode] ??= this.#open(mode).finally(() => {
+      delete this.#opening[mode];
+    });
+    return withLimits(this.#opening[mode], limits.rest(), `a place in ${this.#mapping.name}`, () => undefined);
+  }
+
+  #open(mode: LockMode): Promise<OpenSeat> {
+    const session = this.#session;
+    return session.opening({ timeoutMs: ATTACH_TIMEOUT_MS }, async (limits) => {
+      const access = mode === 'exclusive' ? 'write' : 'read';
+      const attached = await attachMapping(session, this.#mapping, access, limits);
+      try {
+        const seat = new OpenSeat(session, this.#mapping, mode, attached);
+        session.adopt(seat);
+        this.#seats[mode] = seat;
+        return seat;
+      } catch (error) {
+        attached.mapping.release();
+        void session.detach(attached.attachmentId);
+        throw error;
+      }
+    });
+  }
+
+  /** The broker is gone: what it would have removed is given back. */
+  onBrokerLost(): void {
+    for (const mode of ['shared', 'exclusive'] as const) this.get(mode)?.seat.clearOverdue();
+  }
+}
+
+/** A seat, and who waits for it. */
+export class OpenSeat implements SessionChild {
+  readonly seat: LeaseSeat;
+  readonly queue: LeaseQueue;
+  readonly #session: Session;
+  readonly #attachmentId: bigint;
+
+  /** @throws LeaseholdError MALFORMED_MESSAGE; the attachment is the caller's then. */
+  constructor(session: Session, { name, memory }: MappingInfo, mode: LockMode, attached: Attached) {
+    const { mapping, attachmentId, leaseTerms } = attached;
+    this.#session = session;
+    this.#attachmentId = attachmentId;
+    const fetchPages = (indices: readonly number[]) => session.pages.fetch(mapping.id, indices);
+    this.seat = new LeaseSeat({
+      name,
+      mode,
+      mapping,
+      payloadBytes: memory.payloadBytes,
+      terms: leaseTermsFrom(leaseTerms),
+      clock: session.clock,
+      broker: new SessionLeaseBroker(session, name, mapping, attachmentId),
+      pages: mode === 'exclusive' ? new LeasePages(mapping.lock, mapping.index, fetchPages) : null,
+    });
+    this.queue = new LeaseQueue(this.seat);
+  }
+
+  /** Ends waits and leases, gives back what they held, and detaches. */
+  async close(): Promise<void> {
+    await this.queue.close(new LeaseholdError('CLOSED', 'the broker connection was closed'));
+    let stolen: unknown;
+    for (const timed of this.seat.clock.all()) {
+      try {
+        if (timed instanceof Lease) timed.closeWith(this.seat);
+      } catch (error) {
+        stolen ??= error;
+      }
+    }
+    this.seat.close();
+    this.#session.release(this);
+    await this.#session.detach(this.#attachmentId);
+    if (stolen !== undefined) throw stolen;
+  }
+}
