@@ -55,7 +55,7 @@ interface Claim {
 }
 
 /**
- * Waits for the lease, no longer than asked. When `signal` aborts, however late, nothing is held.
+ * Waits for the lease, no longer than asked. When `signal` aborts before this returns, nothing is held.
  * @throws {LeaseholdError} LEASE_HELD, LEASE_TIMEOUT, ABORTED, MAPPING_DELETED, TOKENS_EXHAUSTED; as `requireLeasable`
  */
 export async function acquireLease(
@@ -69,20 +69,15 @@ export async function acquireLease(
     request.attachmentId === 0n ? await byProxy(core, caller, request) : byAttachment(core, caller, request);
   const { mapping, attachment, holdId } = claim;
   const ttlMs = grantedTtlMs(core.limits, request.ttlMs);
-  const giveUp = (): void => {
-    mapping.lock.cancel(holdId);
-    settle(core, claim);
-  };
   try {
     const waitMs = Math.min(request.waitMs, core.limits.leaseWaitMsMax);
     const grant = await granted(core, claim, { mode: request.mode, ttlMs, waitMs }, signal);
-    // It may be answered, and the answer not be wanted any more.
-    signal.addEventListener('abort', giveUp, { once: true });
-    const timeLeftMs = ttlMs;
-    const hold = { attachment, id: holdId, mode: request.mode, timeLeftMs, ...grant };
+    if (signal.aborted) throw cancelled();
+    const hold = { attachment, id: holdId, mode: request.mode, timeLeftMs: ttlMs, ...grant };
     return { mapping, hold, dirty: grant.dirty };
   } catch (error) {
-    giveUp();
+    mapping.lock.cancel(holdId);
+    settle(core, claim);
     throw error;
   }
 }
@@ -152,7 +147,7 @@ function granted(
       signal.removeEventListener('abort', onAbort);
       outcome();
     };
-    const onAbort = (): void => finish(() => reject(new LeaseholdError('ABORTED', 'The call was cancelled.')));
+    const onAbort = (): void => finish(() => reject(cancelled()));
     let timer: Timer | undefined;
     if (signal.aborted) return onAbort();
     mapping.lock.request(
@@ -169,6 +164,8 @@ function granted(
     signal.addEventListener('abort', onAbort, { once: true });
   });
 }
+
+const cancelled = (): LeaseholdError => new LeaseholdError('ABORTED', 'The call was cancelled.');
 
 function isHeld(mapping: OwnedMapping): LeaseholdError {
   const { name } = mapping;

@@ -15,6 +15,7 @@ export function unary<Request, Response>(
 ): grpc.handleUnaryCall<Request, Response> {
   return (call, callback) => {
     const cancelled = new AbortController();
+    // Also when the call has been answered: by then nobody listens.
     call.on('cancelled', () => cancelled.abort());
     answer(context, callback, () => handle(call.request, callerOf(context, call), cancelled.signal));
   };
@@ -92,7 +93,10 @@ export function watchStream<Request, Response>(
   });
 }
 
-/** A stream of a session on which every message is answered at once. It ends with the session, or when its caller has said all. */
+/**
+ * A stream of a session on which every message is answered at once, in order. It ends with the session, with the first message that
+ * fails, or when its caller has said all. A caller that does not take the answers is not listened to.
+ */
 export function bidiStream<Request, Response>(
   context: RpcContext,
   open: (caller: Session) => (request: Request) => Response,
@@ -102,15 +106,26 @@ export function bidiStream<Request, Response>(
     try {
       const caller = callerOf(context, call);
       const answer = open(caller);
-      stream.onClose(caller.onEnd(() => stream.fail(new LeaseholdError('UNAUTHENTICATED', 'The session is over.'))));
-      call.on('data', (request: Request) => {
+      const answerNext = (request: Request): void => {
         try {
           stream.push(answer(request));
         } catch (error) {
           stream.fail(error);
         }
+        if (call.writableNeedDrain) call.pause();
+      };
+      const stopWatching = caller.onEnd(() => {
+        stream.fail(new LeaseholdError('UNAUTHENTICATED', 'The session is over.'));
       });
-      call.on('end', () => stream.end());
+      stream.onClose(() => {
+        stopWatching();
+        // What still comes is thrown away, not acted on.
+        call.off('data', answerNext);
+        call.resume();
+      });
+      call.on('drain', () => call.resume());
+      
+      call.on('data', answerNext);
     } catch (error) {
       stream.fail(error);
     }

@@ -3,7 +3,14 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { AdminService, ChannelService, createServiceClient, MappingService, SessionService } from '@leasehold/proto';
+import {
+  AdminService,
+  ChannelService,
+  createServiceClient,
+  LeaseService,
+  MappingService,
+  SessionService,
+} from '@leasehold/proto';
 import { pino } from 'pino';
 import { type BrokerOptions, type RunningBroker, startBroker } from '../broker.ts';
 import { openRuntimeDir } from '../runtime/runtime-dir.ts';
@@ -41,6 +48,7 @@ export function rpcClient(controlSocket: string, token?: Uint8Array) {
     options: { metadata },
     mappings: createServiceClient(MappingService, client),
     channels: createServiceClient(ChannelService, client),
+    leases: createServiceClient(LeaseService, client),
     sessions: createServiceClient(SessionService, client),
     admin: createServiceClient(AdminService, client),
     close: () => client.close(),
