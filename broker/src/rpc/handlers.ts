@@ -124,7 +124,7 @@ export function bidiStream<Request, Response>(
         call.resume();
       });
       call.on('drain', () => call.resume());
-      
+      call.on('end', () => stream.end());
       call.on('data', answerNext);
     } catch (error) {
       stream.fail(error);
