@@ -4,18 +4,25 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startBroker } from '../support/broker-process.ts';
 import { command } from '../support/processes.ts';
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const pageText = (page: string): string => readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8');
+const readme = pageText('README.md');
 
-test('the example of the README runs and prints what its comment says', async () => {
-  const example = /<!-- example:begin.*-->\n```ts\n([\s\S]*?)```/.exec(readme)?.[1];
-  if (example === undefined) throw new Error('README.md has no example between its markers');
-  const file = fileURLToPath(new URL(`./.example-${process.pid}.ts`, import.meta.url));
+const FENCED = ['written by the first', 'written by the second', 'true true', 'false 0 false'];
+
+test.each([
+  ['README.md', 'example', '1n 8294400 128\n'],
+  ['README.md', 'lease', 'shared 42 false\n'],
+  ['docs/LOCKS.md', 'fencing', `${FENCED.join('\n')}\n`],
+])('the example in %s marked %s runs and prints what its comments say', async (page, marker, printed) => {
+  const example = new RegExp(`<!-- ${marker}:begin.*-->\\n\`\`\`ts\\n([\\s\\S]*?)\`\`\``).exec(pageText(page))?.[1];
+  if (example === undefined) throw new Error(`${page} has no example between its markers ${marker}`);
+  const file = fileURLToPath(new URL(`./.example-${marker}-${process.pid}.ts`, import.meta.url));
   onTestFinished(() => rmSync(file, { force: true }));
   writeFileSync(file, example);
   const broker = await startBroker();
   const { code, stdout, stderr } = await command(process.execPath, [file], { env: broker.env }).ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  expect(stdout.toString()).toBe('1n 8294400 128\n');
+  expect(stdout.toString()).toBe(printed);
 });
 
 test('every page and command that the README names is there', async () => {
