@@ -20,6 +20,9 @@ const HINTS: Partial<Record<LeaseholdError['code'], string>> = {
   MAPPING_EXISTS: '`leasehold inspect NAME` shows what it is; `leasehold rm NAME` removes it',
   CHANNEL_EXISTS: '`leasehold inspect NAME` shows what it is; `leasehold rm NAME` removes it',
   SPEC_MISMATCH: '`leasehold inspect NAME` shows what it is; `leasehold rm NAME` removes it',
+  LEASE_NOT_FOUND: '`leasehold leases` shows who holds what',
+  LEASE_HELD: '`leasehold leases` shows who holds it',
+  LEASE_TIMEOUT: '`leasehold leases` shows who holds it, and who waits',
   PERMISSION_DENIED: 'run it as the user who runs the broker, or as root',
   LARGE_PAGES_UNAVAILABLE: 'reserve some with `sysctl vm.nr_hugepages=N`, or use --pages auto',
 };

@@ -38,14 +38,19 @@ export function printJsonLine(context: CliContext, value: unknown): void {
 export interface TableColumn {
   readonly heading: string;
   readonly align?: 'left' | 'right';
+  /** Colours a cell. It gets the whole row, as it will stand there. */
+  readonly paint?: (text: string, row: readonly string[]) => string;
 }
 
+type TableRows = readonly (readonly (string | number | bigint)[])[];
+
 /** A table without borders. Without rows it is the headings alone. */
-export function printTable(
-  context: CliContext,
-  columns: readonly TableColumn[],
-  rows: readonly (readonly (string | number | bigint)[])[],
-): void {
+export function printTable(context: CliContext, columns: readonly TableColumn[], rows: TableRows): void {
+  context.stdout.write(`${tableLines(context, columns, rows).join('\n')}\n`);
+}
+
+/** What `printTable` prints. */
+export function tableLines(context: CliContext, columns: readonly TableColumn[], rows: TableRows): string[] {
   const colors = colorsFor(context, 'stdout');
   const table = new CliTable3({
     head: columns.map(({ heading }) => colors.bold(heading)),
@@ -53,8 +58,11 @@ export function printTable(
     chars: BORDERLESS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
-  for (const row of rows) table.push(row.map((cell) => printable(String(cell))));
-  context.stdout.write(`${table.toString().replace(/ +$/gm, '')}\n`);
+  for (const row of rows) {
+    const texts = row.map((cell) => printable(String(cell)));
+    table.push(texts.map((text, index) => columns[index]?.paint?.(text, texts) ?? text));
+  }
+  return table.toString().replace(/ +$/gm, '').split('\n');
 }
 
 /** Text from elsewhere, with everything a terminal would obey made visible. */

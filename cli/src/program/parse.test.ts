@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseChoice, parseHttp, parseInteger, parseSize, parseSwitch } from './parse.ts';
+import { parseChoice, parseHoldId, parseHttp, parseInteger, parseSize, parseSwitch } from './parse.ts';
 
 describe('parsers', () => {
   it('take whole numbers within their range', () => {
@@ -25,6 +25,13 @@ describe('parsers', () => {
     expect(parseHttp('[::1]:0')).toEqual({ host: '::1', port: 0 });
     for (const text of ['', 'localhost', ':7411', 'a:65536', 'a:-1', '::1:7411', '[a]:1', 'a:b:1', 'http://a:1']) {
       expect(() => parseHttp(text), text).toThrow('is not HOST:PORT');
+    }
+  });
+
+  it('take hold ids whole, above what a number can hold', () => {
+    expect(parseHoldId('72057594037927937')).toBe(72_057_594_037_927_937n);
+    for (const text of ['', '0', '-1', '1.5', '0x10', '18446744073709551616']) {
+      expect(() => parseHoldId(text), text).toThrow('is not the hold id of a lease');
     }
   });
 

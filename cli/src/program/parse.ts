@@ -11,6 +11,15 @@ export function parseInteger(text: string, min: number, max: number): number {
 
 const UNIT_BYTES: Record<string, number> = { '': 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 
+const U64_MAX = 2n ** 64n - 1n;
+
+/** The hold id of a lease, as `leasehold leases` shows it. */
+export function parseHoldId(text: string): bigint {
+  const value = /^[0-9]{1,20}$/.test(text) ? BigInt(text) : 0n;
+  if (value > 0n && value <= U64_MAX) return value;
+  throw new UsageError(`${JSON.stringify(text)} is not the hold id of a lease: \`leasehold leases\` shows them`);
+}
+
 /** A size such as `4096`, `512MiB` or `1.5GiB`, in bytes. */
 export function parseSize(text: string): number {
   const [, digits, unit] = /^([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)$/.exec(text) ?? [];

@@ -47,6 +47,20 @@ describe('processContext', () => {
     }
   });
 
+  it('hands signals on to the command that takes them, as often as they come, until it gives them back', async () => {
+    const child = start(
+      `${STAY} const giveBack = context.takeSignals((name) => { if (name === 'SIGUSR2') giveBack(); console.log(name); });`,
+    );
+    await firstLine(child);
+    for (const signalName of ['SIGINT', 'SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) {
+      child.kill(signalName);
+      expect(String(await firstLine(child))).toBe(`${signalName}\n`);
+    }
+    const exited = once(child, 'exit');
+    child.kill('SIGUSR2');
+    expect(await exited).toEqual([null, 'SIGUSR2']);
+  });
+
   it('aborts the signal when the reader of stdout goes away', async () => {
     const child = start(`
       const more = setInterval(() => process.stdout.write('more'), 1);

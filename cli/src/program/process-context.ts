@@ -1,14 +1,14 @@
 /** The context of the real process: its streams, signals and last words. Made once, by main.ts. */
 import { OutputClosedError } from '../video/errors.ts';
-import { type CliContext, InterruptedError, STOP_SIGNALS } from './context.ts';
+import { type CliContext, type HandedOnSignal, InterruptedError, OTHERS_SIGNALS, STOP_SIGNALS } from './context.ts';
 import { oneLine } from './errors.ts';
 import { EXIT_CODE_OF_SIGNAL, ExitCode } from './exit-codes.ts';
 
 export function processContext(): CliContext {
   const abort = new AbortController();
-  let exitCode: ExitCode | undefined;
+  let exitCode: number | undefined;
   let fatalHook: ((error: unknown) => void) | undefined;
-  stopOnSignals(abort);
+  const takeSignals = handleSignals(abort);
   survivePipes(abort);
   process.on('uncaughtException', (error) => {
     if (fatalHook === undefined) process.stderr.write(`leasehold: internal error: ${error.stack ?? error.message}\n`);
@@ -33,6 +33,7 @@ export function processContext(): CliContext {
     setExitCode: (code) => {
       exitCode = code;
     },
+    takeSignals,
     onFatal: (hook) => {
       fatalHook = hook;
       return () => {
@@ -42,13 +43,25 @@ export function processContext(): CliContext {
   };
 }
 
-function stopOnSignals(abort: AbortController): void {
+/** Signals stop the command, until it takes them. Returns how it does. */
+function handleSignals(abort: AbortController): CliContext['takeSignals'] {
+  let taker: ((signalName: HandedOnSignal) => void) | undefined;
   for (const signalName of STOP_SIGNALS) {
     process.on(signalName, () => {
+      if (taker !== undefined) return taker(signalName);
       if (abort.signal.reason instanceof InterruptedError) process.exit(EXIT_CODE_OF_SIGNAL[signalName]);
       abort.abort(new InterruptedError(signalName));
     });
   }
+  return (handler) => {
+    taker = handler;
+    const handOn = OTHERS_SIGNALS.map((signalName) => [signalName, () => handler(signalName)] as const);
+    for (const [signalName, listener] of handOn) process.on(signalName, listener);
+    return () => {
+      for (const [signalName, listener] of handOn) process.off(signalName, listener);
+      taker = undefined;
+    };
+  };
 }
 
 /**

@@ -1,11 +1,12 @@
 /** A context for tests: what was printed is kept, and the test decides when the command is told to stop. */
 import { Readable, Writable } from 'node:stream';
-import type { CliContext } from '../context.ts';
-import type { ExitCode } from '../exit-codes.ts';
+import type { CliContext, HandedOnSignal } from '../context.ts';
 
 export interface FakeContext extends CliContext {
   readonly printed: { out: string; err: string };
   abort(reason: Error): void;
+  /** To the command that took the signals. */
+  send(signalName: HandedOnSignal): void;
 }
 
 export function fakeContext(options: { env?: Record<string, string>; tty?: boolean; uid?: number } = {}): FakeContext {
@@ -18,10 +19,12 @@ export function fakeContext(options: { env?: Record<string, string>; tty?: boole
       },
     });
   const controller = new AbortController();
-  let exitCode: ExitCode | undefined;
+  let exitCode: number | undefined;
+  let taker: ((signalName: HandedOnSignal) => void) | undefined;
   return {
     printed,
     abort: (reason) => controller.abort(reason),
+    send: (signalName) => taker?.(signalName),
     stdin: Readable.from([]),
     stdout: keep('out'),
     stderr: keep('err'),
@@ -35,6 +38,12 @@ export function fakeContext(options: { env?: Record<string, string>; tty?: boole
     },
     setExitCode: (code) => {
       exitCode = code;
+    },
+    takeSignals: (handler) => {
+      taker = handler;
+      return () => {
+        taker = undefined;
+      };
     },
     onFatal: () => () => undefined,
   };
