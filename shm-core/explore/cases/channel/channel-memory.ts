@@ -1,0 +1,104 @@
+/** The memory of a channel case: ring, descriptors, lock segment, a page for each seat; and what the final state must say of the frames. */
+import { FRAME_DESCRIPTOR, LOCK_SEGMENT, PARTICIPANT_PAGE } from '../../../src/layout/regions.ts';
+import type { ChannelGeometry } from '../../../src/channel/geometry.ts';
+import type { ChannelMemory } from '../../../src/channel/channel-memory.ts';
+import type { ClaimedPage, ParticipantPages } from '../../../src/mapping/participant-pages.ts';
+import type { CodeUnderTest } from '../../code-under-test.ts';
+import { controlWordsOf, type NamedWord, type Segment, type WordRef } from '../../engine/address-space.ts';
+import { ScratchRange } from '../../engine/scratch.ts';
+import type { World } from '../../engine/world.ts';
+
+export interface ChannelSeat {
+  readonly name: string;
+  readonly index: number;
+  readonly role: 'publisher' | 'subscriber';
+}
+
+export interface ChannelPlan {
+  readonly slots: number;
+  readonly block: boolean;
+  readonly seats: readonly ChannelSeat[];
+}
+
+const MAPPING_ID = 7n;
+const BELL = new Uint8Array(16).fill(9);
+export const GENERATION = 1;
+
+export const headWord: WordRef = { segment: 'lock', word: 'head' };
+export const pinsOf = (name: string): WordRef => ({ segment: `page.${name}`, word: 'pins[0]' });
+export const bellOf = (name: string): string => `bell.${name}`;
+/** What W holds while that publisher has the lease. */
+export const leaseOf = (publisher: number): { holdId: bigint; fencingToken: bigint } => {
+  return { holdId: (BigInt(publisher + 1) << 56n) | 1n, fencingToken: BigInt(publisher + 1) };
+};
+
+export const geometryOf = (code: CodeUnderTest, { slots, block }: ChannelPlan): ChannelGeometry =>
+  code.channelGeometry({ slots, slotBytes: 64, block, maxLoans: 1 });
+
+/** Each half of a 64-bit field by itself, as the code under test touches it. */
+const DESCRIPTOR_CONTROL = ['state', 'flags', 'sequence', 'fencingToken'] as const;
+
+function dataControlWords(geometry: ChannelGeometry): NamedWord[] {
+  const ring = Array.from({ length: geometry.ringEntries }, (_, entry): NamedWord => {
+    return { name: `ring[${entry}]`, offset: geometry.ringOffset + 4 * entry, bytes: 4 };
+  });
+  const descriptors = Array.from({ length: geometry.slots }, (_, slot) =>
+    FRAME_DESCRIPTOR.fields
+      .filter(({ name }) => DESCRIPTOR_CONTROL.some((control) => control === name))
+      .flatMap(({ name, type, offset }): NamedWord[] => {
+        const at = geometry.descriptorsOffset + slot * FRAME_DESCRIPTOR.bytes + offset;
+        if (type === 'u32') return [{ name: `slot${slot}.${name}`, offset: at, bytes: 4 }];
+        return [
+          { name: `slot${slot}.${name}.low`, offset: at, bytes: 4 },
+          { name: `slot${slot}.${name}.high`, offset: at + 4, bytes: 4 },
+        ];
+      }),
+  );
+  return [...ring, ...descriptors.flat()];
+}
+
+export function channelSegments(code: CodeUnderTest, plan: ChannelPlan): Segment[] {
+  const geometry = geometryOf(code, plan);
+  const data = new ArrayBuffer(geometry.slotsOffset);
+  code.initialiseChannel(new ScratchRange(data), geometry, MAPPING_ID, 0);
+  const lockMemory = new ArrayBuffer(LOCK_SEGMENT.bytes);
+  const lock = new code.LockSegment(new ScratchRange(lockMemory));
+  lock.initialise({ mappingId: MAPPING_ID, maxParticipants: 8, brokerBell: BELL });
+  lock.storeHolder(leaseOf(0).holdId);
+  const pages = plan.seats.map(({ name, index, role }): Segment => {
+    const initial = new ArrayBuffer(PARTICIPANT_PAGE.bytes);
+    const page = new code.ParticipantPage(new ScratchRange(initial));
+    page.initialise({ mappingId: MAPPING_ID, index, generation: GENERATION, bell: BELL, cursor: 0 });
+    const reads = role === 'subscriber';
+    lock.setLive(index, { generation: GENERATION, maxPins: reads ? 2 : 0, counted: reads && plan.block });
+    return { name: `page.${name}`, initial, controlWords: controlWordsOf(PARTICIPANT_PAGE) };
+  });
+  return [
+    { name: 'data', initial: data, controlWords: dataControlWords(geometry) },
+    { name: 'lock', initial: lockMemory, controlWords: controlWordsOf(LOCK_SEGMENT) },
+    ...pages,
+  ];
+}
+
+export function openChannel(code: CodeUnderTest, world: World, plan: ChannelPlan): ChannelMemory {
+  const lock = new code.LockSegment(world.range('lock'));
+  return new code.ChannelMemory(world.range('data'), lock, geometryOf(code, plan));
+}
+
+/** The pages of all others; ringing one is a step. */
+export function openChannelPages(
+  code: CodeUnderTest,
+  world: World,
+  { lock }: ChannelMemory,
+  own: ChannelSeat,
+  { seats }: ChannelPlan,
+): ParticipantPages {
+  return new code.ParticipantPages(lock, own.index, (indices) =>
+    seats
+      .filter(({ index }) => indices.includes(index))
+      .map(({ name, index }): ClaimedPage => {
+        const page = new code.ParticipantPage(world.range(`page.${name}`));
+        return { index, generation: GENERATION, page, ring: () => world.store(bellOf(name), 1), release: () => undefined };
+      }),
+  );
+}
