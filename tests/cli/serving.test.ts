@@ -193,7 +193,7 @@ describe('gRPC', () => {
       }
       await expect(check(client, 'nobody')).rejects.toMatchObject({ code: 5 });
       const services = await listServices(client);
-      for (const name of ['SessionService', 'MappingService', 'ChannelService', 'AdminService']) {
+      for (const name of ['SessionService', 'MappingService', 'ChannelService', 'LeaseService', 'AdminService']) {
         expect(services).toContain(`leasehold.v1.${name}`);
       }
     } finally {

@@ -64,7 +64,6 @@ export async function acquireLease(
   request: AcquireRequest,
   signal: AbortSignal,
 ): Promise<{ mapping: OwnedMapping; hold: Held; dirty: bigint }> {
-  core.requireNotDraining();
   const claim =
     request.attachmentId === 0n ? await byProxy(core, caller, request) : byAttachment(core, caller, request);
   const { mapping, attachment, holdId } = claim;

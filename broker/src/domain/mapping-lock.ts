@@ -63,6 +63,9 @@ export class MappingLock {
   readonly #removals = new Map<bigint, RemovalReason>();
   /** Tokens of shared and exclusive holds that were granted here; of others the newest is told. */
   #grantedTokens = new Map<bigint, bigint>();
+  /** What has happened in the step that runs, to be told after it. */
+  readonly #untold: (() => void)[] = [];
+  #stepping = false;
   #timer: Timer | null = null;
   #lookAgainMs = LOOK_AGAIN_MS_MIN;
   #closed = false;
@@ -77,8 +80,8 @@ export class MappingLock {
       participants: () => memory.participants(),
       participant: (index) => memory.participant(index),
       isLiving: (index, generation) => this.#member(index, generation)?.active ?? false,
-      onServed: (request, grant) => this.#served(request.id, grant),
-      onRemoved: (hold, reason) => this.#removed(hold, reason),
+      onServed: (request, grant) => void this.#untold.push(() => this.#served(request.id, grant)),
+      onRemoved: (hold, reason) => void this.#untold.push(() => this.#removed(hold, reason)),
     });
     this.#arbiter.recover(firstToken);
   }
@@ -189,9 +192,10 @@ export class MappingLock {
         if (holdIndex(id) === index && holdGeneration(id) === generation) this.#arbiter.cancel(id);
       }
       const dropped = this.#arbiter.participantEnded(index, generation, reason ?? 'OWNER_DIED');
-      for (const { id } of dropped) {
-        this.#refuse(id, new LeaseholdError('LEASE_LOST', 'The session that waited for the lease is over.'));
-      }
+      const over = new LeaseholdError('LEASE_LOST', 'The session that waited for the lease is over.');
+      this.#untold.push(() => {
+        for (const { id } of dropped) this.#refuse(id, over);
+      });
     });
   }
 
@@ -206,11 +210,15 @@ export class MappingLock {
    */
   close(): bigint {
     if (this.#closed) return 0n;
-    const dropped = this.#run(() => this.#arbiter.close('MAPPING_DELETED'));
-    const newest = this.newestToken;
-    this.freeze();
-    for (const { id } of dropped) this.#refuse(id, this.#gone());
-    return newest;
+    return this.#run(() => {
+      const dropped = this.#arbiter.close('MAPPING_DELETED');
+      const newest = this.newestToken;
+      this.freeze();
+      this.#untold.push(() => {
+        for (const { id } of dropped) this.#refuse(id, this.#gone());
+      });
+      return newest;
+    });
   }
 
   /** From now on memory stays as it is. */
@@ -220,11 +228,27 @@ export class MappingLock {
     this.#timer = null;
   }
 
-  /** Runs a step of the arbiter, and sees to it that somebody looks again. */
+  /** A step that somebody asked for: whoever waits is soon looked at again. */
   #run<T>(step: () => T): T {
     this.#lookAgainMs = LOOK_AGAIN_MS_MIN;
-    const outcome = step();
-    this.#schedule();
+    return this.#step(step);
+  }
+
+  /**
+   * Runs a step of the arbiter, sees to it that somebody looks again, and tells what has happened. IMPORTANT: after the step, because
+   * whoever is told may end other participants, or the mapping and with it the memory that the arbiter looks at.
+   */
+  #step<T>(step: () => T): T {
+    if (this.#stepping) return step();
+    this.#stepping = true;
+    let outcome: T;
+    try {
+      outcome = step();
+    } finally {
+      this.#stepping = false;
+      this.#schedule();
+    }
+    for (let tell = this.#untold.shift(); tell !== undefined; tell = this.#untold.shift()) tell();
     return outcome;
   }
 
@@ -238,9 +262,8 @@ export class MappingLock {
       deadlineNs === null ? Number.POSITIVE_INFINITY : Math.ceil((Number(deadlineNs) - clock.nowNs()) / NS_PER_MS);
     this.#timer = clock.after(Math.max(1, Math.min(untilDeadlineMs, this.#lookAgainMs)), () => {
       this.#timer = null;
-      this.#arbiter.pump();
       this.#lookAgainMs = Math.min(this.#lookAgainMs * 2, LOOK_AGAIN_MS_MAX);
-      this.#schedule();
+      this.#step(() => this.#arbiter.pump());
     });
   }
 

@@ -44,6 +44,9 @@ async function acquire(
   return lease;
 }
 
+/** What names a lease. */
+const ref = ({ mappingId, holdId }: { mappingId: bigint; holdId: bigint }) => ({ mappingId, holdId });
+
 const waiters = async (from: RpcClient): Promise<number> => {
   const { mappings } = await from.leases.listLeases({ prefix: 'm' }, from.options);
   return mappings[0]?.waiters.length ?? 0;
@@ -61,7 +64,7 @@ describe('a lease by RPC', () => {
     expect(lease.fencingToken >> 48n).toBe(7n);
     expect(lease.timeLeftMs).toBe(2_000);
     expect(lease.holder).toMatchObject({ pid: process.pid, name: 'reader' });
-    expect(await me.leases.releaseLease(lease, me.options)).toMatchObject({ outcome: ReleaseOutcome.RELEASED });
+    expect(await me.leases.releaseLease(ref(lease), me.options)).toMatchObject({ outcome: ReleaseOutcome.RELEASED });
     expect((await acquire(me)).fencingToken).toBeGreaterThan(lease.fencingToken);
   });
 
@@ -76,7 +79,7 @@ describe('a lease by RPC', () => {
     ] as const) {
       const lease = await acquire(me, { ttlMs: asked });
       expect(lease.timeLeftMs).toBe(granted);
-      await me.leases.releaseLease(lease, me.options);
+      await me.leases.releaseLease(ref(lease), me.options);
     }
   });
 
@@ -105,12 +108,12 @@ describe('a lease by RPC', () => {
     await untilWaiting(a, 3);
     const last = acquire(e);
     await untilWaiting(a, 4);
-    await a.leases.releaseLease(first, a.options);
-    await b.leases.releaseLease(await writer, b.options);
+    await a.leases.releaseLease(ref(first), a.options);
+    await b.leases.releaseLease(ref(await writer), b.options);
     const [one, two] = await Promise.all(readers);
     expect(await waiters(a)).toBe(1);
-    if (one !== undefined) await c.leases.releaseLease(one, c.options);
-    if (two !== undefined) await d.leases.releaseLease(two, d.options);
+    if (one !== undefined) await c.leases.releaseLease(ref(one), c.options);
+    if (two !== undefined) await d.leases.releaseLease(ref(two), d.options);
     expect((await last).mode).toBe(LeaseMode.EXCLUSIVE);
   });
 
@@ -123,13 +126,13 @@ describe('a lease by RPC', () => {
     dying.die();
     const lease = await inherited;
     expect(lease.previousOwnerDied).toBe(true);
-    await heir.leases.releaseLease(lease, heir.options);
+    await heir.leases.releaseLease(ref(lease), heir.options);
     const reading = await acquire(later, { mode: LeaseMode.SHARED });
     expect(reading.previousOwnerDied).toBe(true);
-    await later.leases.releaseLease(reading, later.options);
+    await later.leases.releaseLease(ref(reading), later.options);
     const repairing = await acquire(later);
     expect(repairing.previousOwnerDied).toBe(true);
-    await later.leases.releaseLease({ ...repairing, markClean: true }, later.options);
+    await later.leases.releaseLease({ ...ref(repairing), markClean: true }, later.options);
     expect((await acquire(heir)).previousOwnerDied).toBe(false);
   });
 
@@ -144,9 +147,9 @@ describe('a lease by RPC', () => {
       case: 'leaseLost',
       value: { holdId: lease.holdId, reason: 'EXPIRED' },
     });
-    const renewal = slow.leases.renewLease(lease, slow.options);
+    const renewal = slow.leases.renewLease(ref(lease), slow.options);
     await expect(renewal).rejects.toMatchObject({ code: 'LEASE_LOST', metadata: { reason: 'EXPIRED' } });
-    expect(await slow.leases.releaseLease(lease, slow.options)).toMatchObject({ outcome: ReleaseOutcome.LOST });
+    expect(await slow.leases.releaseLease(ref(lease), slow.options)).toMatchObject({ outcome: ReleaseOutcome.LOST });
   });
 
   it('that nobody wants is its holder’s past its deadline, and can be renewed', async () => {
@@ -154,8 +157,8 @@ describe('a lease by RPC', () => {
     await mapping();
     const me = await rpcSession();
     const lease = await acquire(me, { ttlMs: 1 });
-    while ((await me.leases.getLease(lease, me.options)).lease?.overdue !== true);
-    const renewed = await me.leases.renewLease({ ...lease, ttlMs: 5_000 }, me.options);
+    while ((await me.leases.getLease(ref(lease), me.options)).lease?.overdue !== true);
+    const renewed = await me.leases.renewLease({ ...ref(lease), ttlMs: 5_000 }, me.options);
     expect(renewed.lease?.timeLeftMs).toBeGreaterThan(1_000);
   });
 
@@ -167,7 +170,7 @@ describe('a lease by RPC', () => {
     const replies = stream[Symbol.asyncIterator]();
     stream.send({ mappingId: lease.mappingId, holdId: lease.holdId, ttlMs: 9_000 });
     expect((await replies.next()).value?.timeLeftMs).toBeGreaterThan(8_000);
-    await me.leases.revokeLease(lease, me.options);
+    await me.leases.revokeLease(ref(lease), me.options);
     stream.send({ mappingId: lease.mappingId, holdId: lease.holdId, ttlMs: 9_000 });
     expect((await replies.next()).value).toMatchObject({ lostReason: 'REVOKED', timeLeftMs: 0 });
     stream.end();
@@ -186,7 +189,7 @@ describe('a lease by RPC', () => {
     stop.abort();
     await refused;
     await untilWaiting(holder, 0);
-    await holder.leases.releaseLease(lease, holder.options);
+    await holder.leases.releaseLease(ref(lease), holder.options);
     expect((await acquire(holder, { waitMs: 0n })).holdId).not.toBe(lease.holdId);
   });
 
@@ -195,13 +198,13 @@ describe('a lease by RPC', () => {
     const [owner, thief] = [await rpcSession(), await rpcSession()];
     const lease = await acquire(owner);
     for (const attempt of [
-      thief.leases.renewLease(lease, thief.options),
-      thief.leases.releaseLease(lease, thief.options),
-      thief.leases.revokeLease({ ...lease, holdId: lease.holdId + 1n }, thief.options),
+      thief.leases.renewLease(ref(lease), thief.options),
+      thief.leases.releaseLease(ref(lease), thief.options),
+      thief.leases.revokeLease({ ...ref(lease), holdId: lease.holdId + 1n }, thief.options),
     ]) {
       await expect(attempt).rejects.toMatchObject({ code: 'LEASE_NOT_FOUND' });
     }
-    expect((await owner.leases.getLease(lease, owner.options)).lease?.holdId).toBe(lease.holdId);
+    expect((await owner.leases.getLease(ref(lease), owner.options)).lease?.holdId).toBe(lease.holdId);
   });
 
   it('ends with the mapping, and whoever waits is told', async () => {
@@ -228,7 +231,7 @@ describe('a lease by RPC', () => {
     owner.close();
     await eventually(() => running().broker.snapshot().sessions === 1);
     expect(running().broker.snapshot().mappings).toHaveLength(1);
-    await me.leases.releaseLease(lease, me.options);
+    await me.leases.releaseLease(ref(lease), me.options);
     expect(running().broker.snapshot().mappings).toHaveLength(0);
   });
 });

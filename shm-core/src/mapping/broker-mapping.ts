@@ -215,7 +215,7 @@ export class BrokerMapping {
     this.lock.setPublisherBell(bell);
   }
   /** Everybody whose page is there, those included that are not yet known to be gone. */
-  *participants(): Generator<MappedParticipant> {
+  *participants(): Iterable<MappedParticipant> {
     for (const [index, { generation, page }] of this.#participants) yield { index, generation, page };
   }
   participant(index: number): MappedParticipant | undefined {
