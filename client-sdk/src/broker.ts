@@ -8,12 +8,21 @@ import {
   formatTo,
   mappingChangeFrom,
   mappingInfoFrom,
+  mappingLeasesFrom,
   pagePolicyTo,
 } from './convert.ts';
 import { findBroker } from './find-broker.ts';
 import { Limits, rpcLimits, type WaitOptions } from './limits.ts';
 import { Mapping } from './mapping.ts';
-import type { BrokerInfo, ChannelInfo, FrameFormat, MappingChange, MappingInfo, PagePolicy } from './plain-types.ts';
+import type {
+  BrokerInfo,
+  ChannelInfo,
+  FrameFormat,
+  MappingChange,
+  MappingInfo,
+  MappingLeases,
+  PagePolicy,
+} from './plain-types.ts';
 import { Session } from './session.ts';
 import type { SubscribeOptions, Subscriber } from './subscriber.ts';
 
@@ -66,6 +75,12 @@ export interface ChannelOptions extends CreateOptions {
 interface ListOptions extends WaitOptions {
   /** Only names that start so. */
   readonly prefix?: string;
+}
+
+/** A lease, as `listLeases` names it. */
+interface LeaseName {
+  readonly mappingId: bigint;
+  readonly holdId: bigint;
 }
 
 /**
@@ -246,6 +261,27 @@ export class Broker implements AsyncDisposable {
     for await (const change of this.#session.mappings.watchMappings({ prefix: options.prefix ?? '' }, call)) {
       yield mappingChangeFrom(change);
     }
+  }
+
+  /** Mappings and channels whose lock somebody has or waits for, or whose data is in doubt. @throws LeaseholdError PERMISSION_DENIED. */
+  async listLeases(options: ListOptions = {}): Promise<MappingLeases[]> {
+    const request = { prefix: options.prefix ?? '' };
+    const { mappings } = await this.#session.leases.listLeases(request, this.#session.call(options));
+    return mappings.map(mappingLeasesFrom);
+  }
+
+  /** Takes a lease away from its holder, for administrators. @throws LeaseholdError LEASE_NOT_FOUND, PERMISSION_DENIED. */
+  async revokeLease({ mappingId, holdId, ...options }: WaitOptions & LeaseName): Promise<void> {
+    await this.#session.leases.revokeLease({ mappingId, holdId }, this.#session.call(options));
+  }
+
+  /**
+   * Declares the data of a mapping good after an exclusive holder was removed, for administrators: a holder has `Lease.markClean`.
+   * @returns whether it was in doubt. @throws LeaseholdError MAPPING_NOT_FOUND, PERMISSION_DENIED.
+   */
+  async markClean(name: string, options: WaitOptions = {}): Promise<boolean> {
+    const { wasDirty } = await this.#session.leases.markClean({ name }, this.#session.call(options));
+    return wasDirty;
   }
 
   /** Closes everything opened through this, after what `holdUntil` waits for. Idempotent. */

@@ -9,6 +9,7 @@ import type {
   FrameFormat,
   MappingChange,
   MappingInfo,
+  MappingLeases,
   MemoryGrant,
   PagePolicy,
   PrincipalInfo,
@@ -86,6 +87,9 @@ export function mappingInfoFrom(mapping: proto.Mapping | undefined): MappingInfo
     readers: mapping.readers,
     writers: mapping.writers,
     maxParticipants: mapping.maxParticipants,
+    dirty: mapping.dirty,
+    fencingToken: mapping.fencingToken,
+    leaseWaiters: mapping.leaseWaiters,
   };
 }
 
@@ -95,6 +99,32 @@ export function mappingChangeFrom(change: proto.WatchMappingsResponse): MappingC
     throw new LeaseholdError('MALFORMED_MESSAGE', `the broker told an unknown event (${change.event})`);
   return { event, mapping: change.mapping === undefined ? null : mappingInfoFrom(change.mapping) };
 }
+
+const leaseModeFrom = (mode: proto.LeaseMode): 'shared' | 'exclusive' =>
+  mode === proto.LeaseMode.EXCLUSIVE ? 'exclusive' : 'shared';
+
+export const mappingLeasesFrom = (leases: proto.MappingLeases): MappingLeases => ({
+  mappingName: leases.mappingName,
+  mappingId: leases.mappingId,
+  channel: leases.channel,
+  dirty: leases.dirty,
+  fencingToken: leases.fencingToken,
+  holders: leases.holders.map(({ holdId, mode, fencingToken, holder, timeLeftMs, overdue }) => ({
+    holdId,
+    mode: leaseModeFrom(mode),
+    fencingToken,
+    holder: holder === undefined ? null : principalFrom(holder),
+    timeLeftMs,
+    overdue,
+  })),
+  waiters: leases.waiters.map(({ principal, mode, waitingMs, holdId, position }) => ({
+    principal: principalFrom(principal),
+    mode: leaseModeFrom(mode),
+    waitingMs: Number(waitingMs),
+    holdId,
+    position,
+  })),
+});
 
 export function formatFrom(format: proto.FrameFormat | undefined): Required<FrameFormat> {
   return {

@@ -17,8 +17,11 @@ export type {
   BrokerInfo,
   ChannelInfo,
   FrameFormat,
+  LeaseHolderInfo,
+  LeaseWaiterInfo,
   MappingChange,
   MappingInfo,
+  MappingLeases,
   MemoryGrant,
   PagePolicy,
   PrincipalInfo,
@@ -26,5 +29,6 @@ export type {
 } from './plain-types.ts';
 export { Publisher } from './publisher.ts';
 export type { ReadonlyBytes } from './readonly-bytes.ts';
+export { openRpcSession, type RpcSession, type RpcSessionOptions } from './rpc-session.ts';
 export { type SubscribeOptions, Subscriber } from './subscriber.ts';
 export type { WaitStrategy } from './waiting.ts';

@@ -3,14 +3,18 @@ import { BlockBound, LeaseholdError, type OpenPublisherResponse } from '@leaseho
 import type { AttachedMapping, ViewMode } from '@leasehold/shm-core/internal';
 import { checkedChoice, VIEW_MODES } from './arguments.ts';
 import { channelInfoFrom } from './convert.ts';
+import { grantedTtlNs, leaseTermsFrom, wireTtlMs } from './lease-terms.ts';
 import { type Limits, type WaitOptions, withLimits } from './limits.ts';
 import { Publisher } from './publisher.ts';
 import type { LeaseStream } from './publisher-grant.ts';
+import { PublisherLease } from './publisher-lease.ts';
 import type { Session } from './session.ts';
 
 export interface OpenPublisherOptions extends WaitOptions {
   /** Throw PUBLISHER_EXISTS instead of waiting as a hot standby. */
   readonly failIfHeld?: boolean;
+  /** How long the lease outlives a process that hangs, ms; within the broker's bounds. It renews itself. Default: the broker's. */
+  readonly ttlMs?: number;
   /** As for a subscriber: `persistent` bytes are not detached when a loan is over. Default `fenced`. */
   readonly views?: ViewMode;
   /** Called while somebody else publishes: how many are before this one, the publisher included. */
@@ -52,7 +56,11 @@ class Candidacy {
 
   async run(limits: Limits): Promise<Publisher> {
     const call = { ...this.#session.call({}), signal: this.#stream.signal };
-    const request = { name: this.#name, failIfHeld: this.#options.failIfHeld ?? false };
+    const request = {
+      name: this.#name,
+      failIfHeld: this.#options.failIfHeld ?? false,
+      ttlMs: wireTtlMs(this.#options.ttlMs),
+    };
     const events = this.#session.channels.openPublisher(request, call);
     for (;;) {
       const waiting = events.next();
@@ -80,6 +88,7 @@ class Candidacy {
       throw new LeaseholdError('MALFORMED_MESSAGE', 'the broker promoted before it opened');
     }
     const granted = {
+      lease: this.#lease(this.#mapping),
       channel: channelInfoFrom(this.#opened?.channel),
       attachmentId,
       fencingToken,
@@ -89,6 +98,17 @@ class Candidacy {
       blockTimeoutMs: spec.blockTimeoutMs,
     };
     return new Publisher(this.#session, this.#mapping, granted, watchLease(events, this.#stream), this.#options.views);
+  }
+
+  #lease(mapping: AttachedMapping): PublisherLease {
+    const terms = leaseTermsFrom(this.#opened?.attachment?.leaseTerms);
+    return new PublisherLease({
+      mapping,
+      clock: this.#session.clock,
+      terms,
+      ttlNs: grantedTtlNs(terms, this.#options.ttlMs),
+      ringBroker: this.#session.ringFor(mapping.lock.brokerBell(), mapping.id, mapping.index),
+    });
   }
 
   withdraw(): void {

@@ -56,6 +56,50 @@ export interface MappingInfo {
   readonly readers: number;
   readonly writers: number;
   readonly maxParticipants: number;
+  /** An exclusive holder was removed, and nobody has declared the data good since: it may be half written. */
+  readonly dirty: boolean;
+  /** The newest of its leases; of a channel, its publisher's. */
+  readonly fencingToken: bigint;
+  /** How many wait at the broker for its lock. */
+  readonly leaseWaiters: number;
+}
+
+export interface LeaseHolderInfo {
+  /** Never used twice on the same mapping. */
+  readonly holdId: bigint;
+  readonly mode: 'shared' | 'exclusive';
+  /** Shared: the newest, as far as the broker knows. */
+  readonly fencingToken: bigint;
+  /** Null when its session is over. */
+  readonly holder: PrincipalInfo | null;
+  /** Until it must be renewed, ms. */
+  readonly timeLeftMs: number;
+  /** Its time is over; it is removed as soon as somebody waits. */
+  readonly overdue: boolean;
+}
+
+export interface LeaseWaiterInfo {
+  readonly principal: PrincipalInfo;
+  readonly mode: 'shared' | 'exclusive';
+  /** How long it has waited, ms. */
+  readonly waitingMs: number;
+  readonly holdId: bigint;
+  /** How many are before it. */
+  readonly position: number;
+}
+
+/** Who has the lock of a mapping, and who waits for it. */
+export interface MappingLeases {
+  readonly mappingName: string;
+  readonly mappingId: bigint;
+  /** Whether it is a channel: its exclusive lease is its publisher's. */
+  readonly channel: boolean;
+  readonly dirty: boolean;
+  /** The newest. */
+  readonly fencingToken: bigint;
+  readonly holders: readonly LeaseHolderInfo[];
+  /** In the order in which they will be served. */
+  readonly waiters: readonly LeaseWaiterInfo[];
 }
 
 export interface SubscriberInfo {

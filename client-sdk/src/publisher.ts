@@ -11,7 +11,6 @@ import {
   type ClaimedPage,
   type FrameFields,
   LoanRefusal,
-  monotonicNs,
   ParticipantPages,
   readGeometry,
   SlotViews,
@@ -23,6 +22,7 @@ import { Loan, type LoanOwner } from './loan.ts';
 import { asLeaseholdError } from './memory-errors.ts';
 import type { ChannelInfo } from './plain-types.ts';
 import type { GrantedPublisher, LeaseStream } from './publisher-grant.ts';
+import type { PublisherLease } from './publisher-lease.ts';
 import type { Session } from './session.ts';
 import { waitForSlot } from './slot-wait.ts';
 
@@ -40,6 +40,7 @@ export class Publisher implements AsyncDisposable {
   readonly #mapping: AttachedMapping;
   readonly #granted: GrantedPublisher;
   readonly #stream: LeaseStream;
+  readonly #lease: PublisherLease;
   readonly #core: ChannelPublisher;
   readonly #pages: ParticipantPages;
   readonly #views: SlotViews;
@@ -77,13 +78,17 @@ export class Publisher implements AsyncDisposable {
     const memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
     this.#views = new SlotViews(mapping.data, geometry, views);
     this.#pages = new ParticipantPages(mapping.lock, mapping.index, (indices) => this.#claim(indices));
-    this.#core = new ChannelPublisher(memory, this.#pages, mapping, monotonicNs);
+    this.#lease = granted.lease;
+    this.#core = new ChannelPublisher(memory, this.#pages, mapping, this.#lease.nowNs);
     this.#owner = {
       publish: (loan, slot, payloadBytes, fields) => this.#publish(loan, slot, payloadBytes, fields),
       discard: (loan, slot) => this.#discard(loan, slot),
     };
     void stream.ended.then((why) => this.#onStreamEnd(why));
+    this.#lease.begin(this.channel.name, { ...granted, dirty: mapping.lock.dirty });
+    this.#lease.onLost = () => this.#loseAndSayWhy();
     this.#core.takeOver(granted);
+    this.#lease.markClean();
     session.adopt(this);
   }
 
@@ -225,6 +230,7 @@ export class Publisher implements AsyncDisposable {
     this.#closeView(loan, slot);
     const sequence = this.#inMemory(() => this.#core.publish(slot, payloadBytes, fields));
     this.#published += 1;
+    this.#lease.renewIfDue();
     return BigInt(sequence);
   }
 
@@ -285,9 +291,7 @@ export class Publisher implements AsyncDisposable {
     return new LeaseholdError(
       'LEASE_LOST',
       `the publisher lease of ${this.channel.name} (token ${this.fencingToken}) is somebody else's now`,
-      {
-        ...(reason === undefined ? {} : { cause: reason }),
-      },
+      { ...(reason === undefined ? {} : { cause: reason }), metadata: this.#lease.lossMetadata() },
     );
   }
 
@@ -342,6 +346,7 @@ export class Publisher implements AsyncDisposable {
         stolen = error;
       }
     }
+    this.#lease.release();
     this.#session.doorbell.wakeAll();
     this.#pages.release();
     this.#mapping.release();

@@ -4,11 +4,12 @@
  */
 
 import { join } from 'node:path';
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import * as proto from '@leasehold/proto';
 import { type CallOptions, createServiceClient, LeaseholdError, type ServiceClient } from '@leasehold/proto';
 import { AttachedMapping, monotonicNs, openRinger, type Ringer, type SegmentOs } from '@leasehold/shm-core/internal';
 import { AttachConnection, closeAnswer } from './attach-connection.ts';
+import { bearer, openControlClient } from './control-client.ts';
 import { Doorbell } from './doorbell.ts';
 import type { BrokerSockets } from './find-broker.ts';
 import { receivedSegments } from './grants.ts';
@@ -22,7 +23,6 @@ import { processSegmentOs } from './process-segment-os.ts';
 
 /** How long giving back may take, ms: the broker ends with the session whatever it did not hear of. */
 const GIVE_BACK_TIMEOUT_MS = 5_000;
-const RPC_BYTES_MAX = 64 * 2 ** 20;
 
 /** Something that maps memory, closed before its session is. */
 export interface SessionChild {
@@ -46,7 +46,6 @@ export class Session {
   readonly mappings: ServiceClient<typeof proto.MappingService>;
   readonly channels: ServiceClient<typeof proto.ChannelService>;
   readonly leases: ServiceClient<typeof proto.LeaseService>;
-  readonly sessions: ServiceClient<typeof proto.SessionService>;
   readonly admin: ServiceClient<typeof proto.AdminService>;
   /** Pages of participants of a mapping. */
   readonly pages: PageClaims;
@@ -79,18 +78,11 @@ export class Session {
     this.pages = new PageClaims(this.#connection, this.#os, (bell, mappingId, index) =>
       this.ringFor(bell, mappingId, index),
     );
-    this.#metadata = new grpc.Metadata();
-    this.#metadata.set('authorization', `Bearer ${Buffer.from(welcome.token).toString('base64url')}`);
-    this.#client = new grpc.Client(`unix:${sockets.controlSocket}`, grpc.credentials.createInsecure(), {
-      'grpc.enable_http_proxy': 0,
-      // Lists of thousands of channels are long.
-      'grpc.max_receive_message_length': RPC_BYTES_MAX,
-      'grpc.use_local_subchannel_pool': 1,
-    });
+    this.#metadata = bearer(welcome.token);
+    this.#client = openControlClient(sockets.controlSocket);
     this.mappings = createServiceClient(proto.MappingService, this.#client);
     this.channels = createServiceClient(proto.ChannelService, this.#client);
     this.leases = createServiceClient(proto.LeaseService, this.#client);
-    this.sessions = createServiceClient(proto.SessionService, this.#client);
     this.admin = createServiceClient(proto.AdminService, this.#client);
     this.doorbell.onRing(() => this.clock.look());
     const onLost = (): void => {
