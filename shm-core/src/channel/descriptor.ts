@@ -83,7 +83,6 @@ export function hasSequence(memory: ChannelMemory, slot: number, sequence: numbe
   return load32(words, base) === ((sequence % WRAP) | 0) && load32(words, base + 1) === ((sequence / WRAP) | 0);
 }
 
-/** Low and high half of the token, and the flags. */
 export const descriptorFlags = (memory: ChannelMemory, slot: number): number =>
   load32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.flags);
 export const descriptorTokenLow = (memory: ChannelMemory, slot: number): number =>
@@ -99,6 +98,11 @@ export function descriptorPayloadBytes(memory: ChannelMemory, slot: number): num
   return Math.min(high * WRAP + low, memory.geometry.slotBytes);
 }
 
+function descriptorToken(memory: ChannelMemory, slot: number): bigint {
+  const high = BigInt(descriptorTokenHigh(memory, slot) >>> 0);
+  return (high << 32n) | BigInt(descriptorTokenLow(memory, slot) >>> 0);
+}
+
 /** Everything that was not read when the frame was taken, copied. */
 export function readDescriptor(memory: ChannelMemory, slot: number): DescriptorCopy {
   const start = slot * DESCRIPTOR_BYTES;
@@ -110,7 +114,7 @@ export function readDescriptor(memory: ChannelMemory, slot: number): DescriptorC
   const captured = big(at.capturedNs);
   const metadataBytes = Math.min(small(word.metadataBytes), USER_METADATA_BYTES);
   return {
-    fencingToken: big(at.fencingToken),
+    fencingToken: descriptorToken(memory, slot),
     publishedNs: big(at.publishedNs),
     capturedNs: captured === 0n ? null : captured,
     width: small(word.width),

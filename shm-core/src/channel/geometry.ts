@@ -79,10 +79,11 @@ export function initialiseChannel(
   mappingId: bigint,
   head: number,
 ): void {
-  const ring = range.words32(geometry.ringOffset, geometry.ringEntries);
+  const ring = controlWords(range.words32(geometry.ringOffset, geometry.ringEntries));
   for (let distance = 1; distance <= geometry.ringEntries; distance += 1) {
     const sequence = head + distance;
-    ring[sequence % geometry.ringEntries] = ringWord(previousLap(lapOf(sequence, geometry.ringEntries)), NO_SLOT) >>> 0;
+    const lap = previousLap(lapOf(sequence, geometry.ringEntries));
+    store32(ring, sequence % geometry.ringEntries, ringWord(lap, NO_SLOT));
   }
   const words = range.words32(0, CHANNEL_HEADER.bytes / 4);
   const wide = new BigUint64Array(words.buffer, words.byteOffset, CHANNEL_HEADER.bytes / 8);

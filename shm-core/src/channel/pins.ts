@@ -1,7 +1,4 @@
-/**
- * Which slots are pinned, by all who take part. A participant that pins more than it was admitted for would stop the publisher: none of
- * its pins count.
- */
+/** Which slots are pinned, by all other participants of a channel, and whether a participant's pins count at all. */
 import { load32 } from '../layout/control-words.ts';
 import type { LockSegment } from '../mapping/lock-segment.ts';
 import { PAGE_WORD, type ParticipantPage } from '../mapping/participant-page.ts';

@@ -1,0 +1,58 @@
+// What a subscriber reads of a frame is what its publisher wrote, and never more than there is room for.
+import { describe, expect, it } from 'vitest';
+import { FRAME_DESCRIPTOR, USER_METADATA_BYTES } from '../layout/regions.ts';
+import { descriptorPayloadBytes, type FrameFields, readDescriptor } from './descriptor.ts';
+import { InMemoryChannel } from './testing/in-memory-channel.ts';
+
+const SLOT_BYTES = 64;
+
+async function publishedFrame(fencingToken: bigint, fields: FrameFields) {
+  const channel = await InMemoryChannel.create({ slotBytes: SLOT_BYTES });
+  const publisher = await channel.publisher(3);
+  channel.grant(publisher, { holdId: 0x0400_0001_0000_0009n, fencingToken }, new Uint8Array(16).fill(1));
+  const slot = publisher.loan();
+  publisher.publish(slot, 37, fields);
+  return { memory: channel.memory, slot };
+}
+
+describe('a frame’s descriptor', () => {
+  it.each([1n, 0xffff_ffffn, 0x8000_0000_0000_0001n, 2n ** 64n - 2n])('keeps every bit of token %d', async (token) => {
+    const { memory, slot } = await publishedFrame(token, {});
+    expect(readDescriptor(memory, slot).fencingToken).toBe(token);
+  });
+
+  it('says what its publisher said', async () => {
+    const said = {
+      width: 1920,
+      height: 1080,
+      strideBytes: 7680,
+      fourcc: 0xc1424752,
+      metadata: Uint8Array.of(0xca, 0xfe),
+    };
+    const { memory, slot } = await publishedFrame(7n, { ...said, capturedNs: 0x0a_8000_0005 });
+    expect(readDescriptor(memory, slot)).toEqual({
+      ...said,
+      fencingToken: 7n,
+      publishedNs: 1n,
+      capturedNs: 0x0a_8000_0005n,
+    });
+  });
+
+  it('says that nothing was said', async () => {
+    const { memory, slot } = await publishedFrame(7n, {});
+    expect(readDescriptor(memory, slot)).toMatchObject({ capturedNs: null, width: 0, metadata: new Uint8Array(0) });
+  });
+
+  it('does not reach beyond its room, whatever is written into it', async () => {
+    const { memory, slot } = await publishedFrame(7n, {});
+    const base = (slot * FRAME_DESCRIPTOR.bytes) / 4;
+    memory.descriptorData[base + FRAME_DESCRIPTOR.word.metadataBytes] = -1;
+    memory.descriptorData.fill(
+      -1,
+      base + FRAME_DESCRIPTOR.word.payloadBytes,
+      base + FRAME_DESCRIPTOR.word.payloadBytes + 2,
+    );
+    expect(readDescriptor(memory, slot).metadata.length).toBe(USER_METADATA_BYTES);
+    expect(descriptorPayloadBytes(memory, slot)).toBe(SLOT_BYTES);
+  });
+});
