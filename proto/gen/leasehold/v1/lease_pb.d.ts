@@ -621,8 +621,9 @@ export declare const ReleaseOutcomeSchema: GenEnum<ReleaseOutcome>;
  */
 export declare const LeaseService: GenService<{
   /**
-   * Waits its turn: first come, first served; shared requests next to one another are granted together. Cancelled at any
-   * moment, it leaves nothing behind: neither a place in the queue nor a lease.
+   * Waits its turn: first come, first served; shared requests next to one another are granted together. Cancelled while it
+   * waits, it leaves nothing behind. A cancellation that crosses the answer cannot be seen here: who has chosen the hold id says
+   * ReleaseLease then, and of others the lease lasts until it is overdue and wanted, or the session ends.
    *
    * @generated from rpc leasehold.v1.LeaseService.AcquireLease
    */
