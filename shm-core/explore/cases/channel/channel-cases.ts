@@ -4,8 +4,17 @@ import type { CodeUnderTest } from '../../code-under-test.ts';
 import type { Ending, FinalState, Model, Participant } from '../../engine/case.ts';
 import type { World } from '../../engine/world.ts';
 import type { ExplorerCase } from '../explorer-case.ts';
-import { bellOf, type ChannelPlan, type ChannelSeat, channelSegments, GENERATION, headWord, leaseOf, pinsOf } from './channel-memory.ts';
-import { type PublisherReport, runPublisher } from './publisher-script.ts';
+import {
+  bellOf,
+  type ChannelPlan,
+  type ChannelSeat,
+  channelSegments,
+  GENERATION,
+  headWord,
+  leaseOf,
+  pinsOf,
+} from './channel-memory.ts';
+import { type PublisherReport, payloadOf, runPublisher } from './publisher-script.ts';
 import { runSubscriber, type SubscriberReport } from './subscriber-script.ts';
 
 interface ChannelCase {
@@ -15,9 +24,10 @@ interface ChannelCase {
   /** How the first publisher loses the lease: it runs on, or is killed, at any step. */
   readonly predecessor?: 'late' | 'killed';
   readonly block?: boolean;
+  readonly slots?: number;
+  /** Frames that are there before anybody starts. */
+  readonly published?: number;
 }
-
-const SLOTS = 3;
 
 function channelModel(code: CodeUnderTest, channel: ChannelCase): Model {
   const names = (prefix: string, list: readonly unknown[]): string[] => list.map((_, i) => `${prefix}${i + 1}`);
@@ -26,7 +36,11 @@ function channelModel(code: CodeUnderTest, channel: ChannelCase): Model {
   const seats = [...publishers, ...subscribers].map((name, index): ChannelSeat => {
     return { name, index, role: name.startsWith('P') ? 'publisher' : 'subscriber' };
   });
-  const plan: ChannelPlan = { slots: SLOTS, block: channel.block === true, seats };
+  const { slots = 3, block = false, published = 0 } = channel;
+  const plan: ChannelPlan = { slots, block, published, seats };
+  const payload = Array.from({ length: published }, (_, i) =>
+    payloadOf(i).map((word): [string, number] => [word, 101 + i]),
+  );
   const participants: Participant[] = [
     ...publishers.map((name, place): Participant => {
       const after = place === 0 ? {} : { after: 'promoted' };
@@ -46,6 +60,7 @@ function channelModel(code: CodeUnderTest, channel: ChannelCase): Model {
   }
   return {
     segments: channelSegments(code, plan),
+    ghosts: Object.fromEntries(payload.flat()),
     participants,
     watched: [headWord, ...subscribers.map(pinsOf)],
     final: (state) => judge(state, { publishers, subscribers, block: plan.block }),
@@ -53,7 +68,12 @@ function channelModel(code: CodeUnderTest, channel: ChannelCase): Model {
 }
 
 /** The broker takes the lease from the first publisher, at any moment or when it is dead, and gives it to the second. */
-function promote(code: CodeUnderTest, world: World, predecessor: 'late' | 'killed', subscribers: readonly string[]): void {
+function promote(
+  code: CodeUnderTest,
+  world: World,
+  predecessor: 'late' | 'killed',
+  subscribers: readonly string[],
+): void {
   const lock = new code.LockSegment(world.range('lock'));
   if (predecessor === 'killed') world.await('dead.P1');
   lock.casHolder(leaseOf(0).holdId, leaseOf(1).holdId);
@@ -86,12 +106,16 @@ function judge(state: FinalState, { publishers, subscribers, block }: Cast): str
 }
 
 function judgeSubscriber(
-  { taken, missed, cursor, mode }: SubscriberReport,
-  { published, newest, died, block }: { published: ReadonlyMap<number, number>; newest: number; died: boolean; block: boolean },
+  { taken, missed, cursor }: SubscriberReport,
+  {
+    published,
+    newest,
+    died,
+    block,
+  }: { published: ReadonlyMap<number, number>; newest: number; died: boolean; block: boolean },
 ): string | null {
-  const unseen = mode === 'latest' ? missed : missed;
   if (cursor < newest) return `a lost wake-up: it sleeps at ${cursor}, and ${newest} is published`;
-  if (taken.length + unseen !== cursor) return `took ${taken.length} and missed ${missed} of ${cursor}`;
+  if (taken.length + missed !== cursor) return `took ${taken.length} and missed ${missed} of ${cursor}`;
   if (block && missed > 0) return `missed ${missed} of a publisher that waits`;
   const stranger = taken.find(([sequence, value]) => published.get(sequence) !== value);
   if (stranger !== undefined && !died) return `took ${stranger[1]} as frame ${stranger[0]}, which was not published`;
@@ -105,11 +129,20 @@ const channelCase = (name: string, title: string, ciBound: number, channel: Chan
 const EVERY = Number.POSITIVE_INFINITY;
 
 export const CHANNEL_CASES: readonly ExplorerCase[] = [
-  channelCase('queue', 'a publisher wraps the ring under a subscriber', EVERY, { publishers: [6], subscribers: ['queue'] }),
+  channelCase('queue', 'a publisher wraps the ring under a subscriber', EVERY, {
+    publishers: [6],
+    subscribers: ['queue'],
+  }),
   channelCase('latest', 'the same, for the newest only', EVERY, { publishers: [6], subscribers: ['latest'] }),
   channelCase('two-subscribers', 'a publisher wraps the ring under two subscribers', 3, {
     publishers: [5],
     subscribers: ['queue', 'latest'],
+  }),
+  channelCase('put-back', 'a publisher finds every slot pinned while a subscriber moves along', EVERY, {
+    publishers: [1],
+    subscribers: ['queue', 'latest'],
+    slots: 3,
+    published: 3,
   }),
   channelCase('late-predecessor', 'a publisher that has lost its lease goes on', 3, {
     publishers: [3, 3],

@@ -1,7 +1,8 @@
 /** The memory of a channel case: ring, descriptors, lock segment, a page for each seat; and what the final state must say of the frames. */
-import { FRAME_DESCRIPTOR, LOCK_SEGMENT, PARTICIPANT_PAGE } from '../../../src/layout/regions.ts';
-import type { ChannelGeometry } from '../../../src/channel/geometry.ts';
+
 import type { ChannelMemory } from '../../../src/channel/channel-memory.ts';
+import type { ChannelGeometry } from '../../../src/channel/geometry.ts';
+import { FRAME_DESCRIPTOR, LOCK_SEGMENT, PARTICIPANT_PAGE } from '../../../src/layout/regions.ts';
 import type { ClaimedPage, ParticipantPages } from '../../../src/mapping/participant-pages.ts';
 import type { CodeUnderTest } from '../../code-under-test.ts';
 import { controlWordsOf, type NamedWord, type Segment, type WordRef } from '../../engine/address-space.ts';
@@ -17,6 +18,8 @@ export interface ChannelSeat {
 export interface ChannelPlan {
   readonly slots: number;
   readonly block: boolean;
+  /** Frames that are there before anybody starts: frame k has the value 100 + k. */
+  readonly published: number;
   readonly seats: readonly ChannelSeat[];
 }
 
@@ -65,12 +68,13 @@ export function channelSegments(code: CodeUnderTest, plan: ChannelPlan): Segment
   const lock = new code.LockSegment(new ScratchRange(lockMemory));
   lock.initialise({ mappingId: MAPPING_ID, maxParticipants: 8, brokerBell: BELL });
   lock.storeHolder(leaseOf(0).holdId);
+  publishFirst(code, plan, new code.ChannelMemory(new ScratchRange(data), lock, geometry));
   const pages = plan.seats.map(({ name, index, role }): Segment => {
     const initial = new ArrayBuffer(PARTICIPANT_PAGE.bytes);
     const page = new code.ParticipantPage(new ScratchRange(initial));
     page.initialise({ mappingId: MAPPING_ID, index, generation: GENERATION, bell: BELL, cursor: 0 });
     const reads = role === 'subscriber';
-    lock.setLive(index, { generation: GENERATION, maxPins: reads ? 2 : 0, counted: reads && plan.block });
+    lock.setLive(index, { generation: GENERATION, maxPins: reads ? 1 : 0, counted: reads && plan.block });
     return { name: `page.${name}`, initial, controlWords: controlWordsOf(PARTICIPANT_PAGE) };
   });
   return [
@@ -78,6 +82,15 @@ export function channelSegments(code: CodeUnderTest, plan: ChannelPlan): Segment
     { name: 'lock', initial: lockMemory, controlWords: controlWordsOf(LOCK_SEGMENT) },
     ...pages,
   ];
+}
+
+/** By a publisher that nobody competes with. Frame k comes to be in slot k − 1. */
+function publishFirst(code: CodeUnderTest, { published, slots }: ChannelPlan, memory: ChannelMemory): void {
+  if (published > slots) throw new Error(`${published} frames do not fit into ${slots} slots`);
+  const nobody = new code.ParticipantPages(memory.lock, 0, () => []);
+  const publisher = new code.ChannelPublisher(memory, nobody, { index: 0, generation: GENERATION }, () => 1);
+  publisher.takeOver(leaseOf(0));
+  for (let frame = 1; frame <= published; frame += 1) publisher.publish(publisher.loan(), 8, {});
 }
 
 export function openChannel(code: CodeUnderTest, world: World, plan: ChannelPlan): ChannelMemory {
@@ -98,7 +111,13 @@ export function openChannelPages(
       .filter(({ index }) => indices.includes(index))
       .map(({ name, index }): ClaimedPage => {
         const page = new code.ParticipantPage(world.range(`page.${name}`));
-        return { index, generation: GENERATION, page, ring: () => world.store(bellOf(name), 1), release: () => undefined };
+        return {
+          index,
+          generation: GENERATION,
+          page,
+          ring: () => world.store(bellOf(name), 1),
+          release: () => undefined,
+        };
       }),
   );
 }

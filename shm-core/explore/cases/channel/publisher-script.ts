@@ -44,9 +44,11 @@ export function runPublisher(code: CodeUnderTest, world: World, plan: PublisherP
   const { LoanRefusal } = code;
   const publisher = new code.ChannelPublisher(memory, pages, { index: own.index, generation: GENERATION }, () => 1);
   world.call('takeOver', CALL_STEPS_MAX, () => publisher.takeOver(leaseOf(plan.place)));
-  const progress: Progress = { published: [], refused: [], dropped: 0 };
+  const before = plan.place === 0 ? plan.published : 0;
+  const published = Array.from({ length: before }, (_, i): [number, number] => [i + 1, 101 + i]);
+  const progress: Progress = { published, refused: [], dropped: 0 };
   const report = (): PublisherReport => structuredClone(progress);
-  for (let frame = 1; frame <= plan.frames; frame += 1) {
+  for (let frame = before + 1; frame <= before + plan.frames; frame += 1) {
     world.checkpoint({ publisher, progress, frame }, report());
     let slot = world.call('loan', CALL_STEPS_MAX, () => publisher.loan());
     if (plan.block && slot !== LoanRefusal.lost) slot = waitForSlot(world, publisher, slot, own.name);

@@ -16,7 +16,6 @@ export interface SubscriberPlan extends ChannelPlan {
 }
 
 export interface SubscriberReport {
-  readonly mode: SubscribeMode;
   /** Sequence and value of each frame that was taken. */
   readonly taken: readonly (readonly [sequence: number, value: number])[];
   /** Frames that it was told it missed: lost, or passed over for a newer one. */
@@ -34,11 +33,18 @@ export function runSubscriber(code: CodeUnderTest, world: World, plan: Subscribe
   const page = new code.ParticipantPage(world.range(`page.${own.name}`));
   const subscriber = new code.ChannelSubscriber(memory, page, { mode: plan.mode, history: 0, ringPublisher });
   const taken: [number, number][] = [];
-  for (;;) {
+  const progress = (stage: string): void => {
     const missed = subscriber.lost + subscriber.skipped;
-    const report: SubscriberReport = { mode: plan.mode, taken: [...taken], missed, cursor: subscriber.cursor };
-    world.checkpoint({ subscriber, taken }, report);
-    const slot = takeOrSleep(code, world, subscriber, own.name);
+    const report: SubscriberReport = { taken: [...taken], missed, cursor: subscriber.cursor };
+    world.checkpoint({ stage, subscriber, taken }, report);
+  };
+  const sleep = (): void => {
+    progress('sleeps');
+    world.take(bellOf(own.name));
+  };
+  for (;;) {
+    progress('begins');
+    const slot = takeOrSleep(code, world, subscriber, sleep);
     if (slot < 0) continue;
     const [first, second] = payloadOf(slot);
     const value = world.load(first);
@@ -50,13 +56,13 @@ export function runSubscriber(code: CodeUnderTest, world: World, plan: Subscribe
   }
 }
 
-function takeOrSleep(code: CodeUnderTest, world: World, subscriber: ChannelSubscriber, name: string): number {
+function takeOrSleep(code: CodeUnderTest, world: World, subscriber: ChannelSubscriber, sleep: () => void): number {
   const take = (): number => world.call('take', CALL_STEPS_MAX, () => subscriber.take());
   const slot = take();
   if (slot !== code.TakeOutcome.nothing) return slot;
   subscriber.arm();
   const again = take();
-  if (again === code.TakeOutcome.nothing) world.take(bellOf(name));
+  if (again === code.TakeOutcome.nothing) sleep();
   subscriber.disarm();
   return again;
 }

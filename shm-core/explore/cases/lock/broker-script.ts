@@ -15,6 +15,9 @@ export interface BrokerPlan {
   readonly seats: readonly Seat[];
   /** Sessions that live when it starts, by seat name. */
   readonly living: readonly string[];
+  /** Seats whose pages are there; those of the living, unless others are left over. */
+  readonly seated?: readonly string[];
+  readonly inbox?: string;
   /** Clients that may be killed: their ghost words are `dead.NAME`. */
   readonly mortal?: readonly string[];
   /** Looks again when nothing else happens and somebody waits. */
@@ -31,6 +34,8 @@ interface BrokerState {
   readonly participants: readonly LockParticipant[];
   /** Names of seats whose sessions live. */
   readonly living: Set<string>;
+  /** Names of seats whose pages are there: at most one for each index. */
+  readonly seated: Set<string>;
   /** The timer has found nothing to do since something happened. */
   quiet: boolean;
 }
@@ -50,16 +55,18 @@ export function runBroker(code: CodeUnderTest, world: World, plan: BrokerPlan): 
     world.checkpoint(state);
     const messages = receive(world, plan, state);
     if (messages.length === 0) world.call('pump', CALL_STEPS_MAX, () => state.arbiter.pump());
-    for (const message of messages) handle(world, plan.seats, state, message);
+    for (const message of messages) handle({ code, world, plan, state }, message);
   }
 }
 
-function openBroker(code: CodeUnderTest, world: World, { seats, living: names }: BrokerPlan): BrokerState {
-  const living = new Set(names);
+function openBroker(code: CodeUnderTest, world: World, plan: BrokerPlan): BrokerState {
+  const { seats } = plan;
+  const living = new Set(plan.living);
+  const seated = new Set(plan.seated ?? plan.living);
   const participants = seats.map(({ name, index, generation }): LockParticipant => {
     return { index, generation, page: new code.ParticipantPage(world.range(`page.${name}`)) };
   });
-  const present = (): LockParticipant[] => participants.filter((_, i) => hasPage(seats[i], living, seats));
+  const present = (): LockParticipant[] => participants.filter((_, i) => seated.has(seats[i]?.name ?? ''));
   const arbiter = new code.LockArbiter({
     lock: openLock(code, world),
     nowNs: () => world.load('clock'),
@@ -75,19 +82,17 @@ function openBroker(code: CodeUnderTest, world: World, { seats, living: names }:
     },
     onRemoved: () => undefined,
   });
-  return { arbiter, participants, living, quiet: false };
-}
-
-/** Of several seats with one index, one has its page: the newest that lives, else the newest. */
-function hasPage(seat: Seat | undefined, living: ReadonlySet<string>, seats: readonly Seat[]): boolean {
-  const rank = ({ name, generation }: Seat): number => generation + (living.has(name) ? 1000 : 0);
-  return seat !== undefined && !seats.some((rival) => rival.index === seat.index && rank(rival) > rank(seat));
+  return { arbiter, participants, living, seated, quiet: false };
 }
 
 /** Waits until there is something to do. No message: look again. */
-function receive(world: World, { seats, mortal = [], timer, clock }: BrokerPlan, state: BrokerState): Message[] {
+function receive(
+  world: World,
+  { seats, mortal = [], timer, clock, inbox: own = 'inbox' }: BrokerPlan,
+  state: BrokerState,
+): Message[] {
   const deadline = state.arbiter.nextDeadlineNs;
-  const words = ['inbox', ...mortal.map((name) => `dead.${name}`)];
+  const words = [own, ...mortal.map((name) => `dead.${name}`)];
   if (clock === true && deadline !== null) words.push('clock');
   const timed = timer === true && !state.quiet && state.arbiter.queue.length > 0;
   const outcomesOf = ([inbox = 0, ...others]: readonly Value[]): readonly Outcome[] => {
@@ -111,7 +116,15 @@ function receive(world: World, { seats, mortal = [], timer, clock }: BrokerPlan,
   return result > 0n ? unpackMessages(result) : [];
 }
 
-function handle(world: World, seats: readonly Seat[], state: BrokerState, { kind, seat: place, id }: Message): void {
+interface Broker {
+  readonly code: CodeUnderTest;
+  readonly world: World;
+  readonly plan: BrokerPlan;
+  readonly state: BrokerState;
+}
+
+function handle({ code, world, plan, state }: Broker, { kind, seat: place, id }: Message): void {
+  const { seats } = plan;
   const { arbiter, living } = state;
   const seat = seats[place];
   const participant = state.participants[place];
@@ -131,8 +144,18 @@ function handle(world: World, seats: readonly Seat[], state: BrokerState, { kind
       const dropped = arbiter.participantEnded(seat.index, seat.generation, 'OWNER_DIED');
       if (dropped.length > 0) world.store(`answer.${seat.name}`, -1);
     });
-  } else if (living.has(seat.name)) {
+  } else if (kind === MessageKind.admit) admit(code, world, plan, state, seat);
+  else if (living.has(seat.name)) {
     const mode = kind === MessageKind.shared ? 'shared' : 'exclusive';
     call('request', () => arbiter.request({ participant, id, mode, ttlNs: TTL_NS }));
   } else world.store(`answer.${seat.name}`, -1);
+}
+
+/** A new participant, perhaps with the index of one whose session has ended. */
+function admit(code: CodeUnderTest, world: World, { seats }: BrokerPlan, state: BrokerState, seat: Seat): void {
+  for (const rival of seats) if (rival.index === seat.index) state.seated.delete(rival.name);
+  state.seated.add(seat.name);
+  state.living.add(seat.name);
+  openLock(code, world).setLive(seat.index, { generation: seat.generation, maxPins: 0, counted: false });
+  world.store(`seated.${seat.name}`, 1);
 }

@@ -40,6 +40,8 @@ export interface ClientPlan {
   readonly turns: readonly Turn[];
   /** Ghost words any of which ends its waiting for an answer: the broker’s death. */
   readonly givesUpOn?: readonly string[];
+  /** Ghost word of its broker’s inbox. */
+  readonly inbox?: string;
   /** Ghost word it waits for before it begins. */
   readonly after?: string;
 }
@@ -76,7 +78,7 @@ export function runClient(code: CodeUnderTest, world: World, plan: ClientPlan): 
     others: openPages(code, world, lockSegment, seat, plan.seats),
     tokenLimit: TOKEN_LIMIT,
     nowNs: () => world.load('clock'),
-    ringBroker: () => post(world, { kind: MessageKind.ring, seat: plan.place, id: 0n }),
+    ringBroker: () => post(world, { kind: MessageKind.ring, seat: plan.place, id: 0n }, plan.inbox),
   });
   const client: Client = { world, plan, seat, lock, turns: [] };
   for (const turn of plan.turns) {
@@ -110,7 +112,7 @@ function acquire(client: Client, turn: Turn): Hold | string {
 function requestFromBroker(client: Client, { mode, cancels = false }: Turn): Hold | string {
   const { world, lock, plan, seat } = client;
   const id = lock.nextHoldId();
-  post(world, { kind: MessageKind[mode], seat: plan.place, id });
+  post(world, { kind: MessageKind[mode], seat: plan.place, id }, plan.inbox);
   progress(client, 'asked', id);
   const answer = awaitAnswer(client, cancels);
   if (typeof answer === 'bigint') {
@@ -118,7 +120,7 @@ function requestFromBroker(client: Client, { mode, cancels = false }: Turn): Hol
     return hold ?? 'lost before use';
   }
   if (answer !== Answer.cancelled) return answer === Answer.refused ? 'no session' : 'broker lost';
-  post(world, { kind: MessageKind.cancel, seat: plan.place, id });
+  post(world, { kind: MessageKind.cancel, seat: plan.place, id }, plan.inbox);
   world.atomically('cancelled', [`ack.${seat.name}`, `answer.${seat.name}`], ([ack = 0]) =>
     ack === 0 ? [] : { result: 0, writes: [0, 0] },
   );

@@ -6,6 +6,7 @@ import type { ExplorerCase } from '../explorer-case.ts';
 import { runBroker } from './broker-script.ts';
 import { runClient, type Turn } from './client-script.ts';
 import { everythingFree, lockSegments, lockWatched, mutualExclusion, type Seat, TICK_NS } from './lock-memory.ts';
+import { restartModel, reuseModel } from './lock-succession.ts';
 import { MessageKind, post } from './messages.ts';
 
 interface LockCase {
@@ -116,4 +117,17 @@ export const LOCK_CASES: readonly ExplorerCase[] = [
   }),
   describeCase('killed', 'a holder or waiter is killed at any step', { clients: { A: [X], B: [X, S] }, mortal: ['A'] }),
   describeCase('killed-reader', 'a reader is killed at any step', { clients: { A: [S], B: [X, S] }, mortal: ['A'] }),
+  {
+    name: 'restart',
+    title: 'the broker is killed at any step, and the next begins on the same words',
+    ciBound: 3,
+    model: (code) => restartModel(code, { A: [X], B: [X], N: [X] }),
+  },
+  {
+    name: 'restart-readers',
+    title: 'the same with readers',
+    ciBound: 2,
+    model: (code) => restartModel(code, { A: [S], B: [X], N: [S] }),
+  },
+  { name: 'reuse', title: 'a new session gets the index of one that goes on', ciBound: 3, model: reuseModel },
 ];

@@ -1,7 +1,16 @@
 /** What clients tell the broker, in one ghost word that keeps their order: an inbox. A ring that is there already is not repeated. */
 import type { World } from '../../engine/world.ts';
 
-export const MessageKind = { ring: 1, shared: 2, exclusive: 3, cancel: 4, revoke: 5, evict: 6, death: 7 } as const;
+export const MessageKind = {
+  ring: 1,
+  shared: 2,
+  exclusive: 3,
+  cancel: 4,
+  revoke: 5,
+  evict: 6,
+  death: 7,
+  admit: 8,
+} as const;
 export type MessageKind = (typeof MessageKind)[keyof typeof MessageKind];
 
 export interface Message {
@@ -34,10 +43,11 @@ export const append = (inbox: bigint, message: Message): bigint => (inbox << MES
 
 const hasRing = (inbox: bigint): boolean => unpackMessages(inbox).some(({ kind }) => kind === MessageKind.ring);
 
-export function post(world: World, message: Message): void {
+/** `inbox`: the ghost word; every broker has its own. */
+export function post(world: World, message: Message, inbox = 'inbox'): void {
   const name = Object.entries(MessageKind).find(([, kind]) => kind === message.kind)?.[0];
-  world.atomically(`post ${name}`, ['inbox'], ([inbox = 0]) => {
-    const before = BigInt(inbox);
+  world.atomically(`post ${name}`, [inbox], ([held = 0]) => {
+    const before = BigInt(held);
     const repeated = message.kind === MessageKind.ring && hasRing(before);
     return { result: 0, writes: [repeated ? before : append(before, message)] };
   });
