@@ -14,8 +14,8 @@ export type ClientQuestion =
   | { readonly ask: LeaseMode; readonly options?: Omit<LeaseOptions, 'signal'> }
   /** Answers with the Granted, or the code, that became of `ask`. */
   | 'granted'
-  /** Takes and releases in a tight loop until `stop`. Answers at once. */
-  | { readonly loop: LeaseMode; readonly by: 'lease' | 'tryLease' }
+  /** Takes and releases in a tight loop until `stop`; `overlap`: the next before it releases the last, if it can. Answers at once. */
+  | { readonly loop: LeaseMode; readonly by: LoopKind }
   /** Ends the loop. Answers with how often it had the lease. */
   | 'stop'
   /** Says a Granted unasked, as soon as it has a lease. */
@@ -37,6 +37,8 @@ export type ClientQuestion =
   /** Answers with a Granted, or null: in memory or not at all. */
   | { readonly tryTake: LeaseMode; readonly options?: Omit<LeaseOptions, 'signal'> }
   | 'close';
+
+export type LoopKind = 'lease' | 'tryLease' | 'overlap';
 
 export interface Granted {
   readonly fencingToken: bigint;
@@ -151,17 +153,22 @@ function tryTake(mode: LeaseMode, options: LeaseOptions = {}): Granted | null {
   return granted(taken);
 }
 
-/** Lets nobody in between a release and the next try, but for one turn of the event loop. */
-async function loop(mode: LeaseMode, by: 'lease' | 'tryLease'): Promise<number> {
+/** Leaves nobody more time than one turn of the event loop between a release and the next try. */
+async function loop(mode: LeaseMode, by: LoopKind): Promise<number> {
   await prepare();
   let held = 0;
+  let last: Lease | null = null;
   while (!stopping) {
-    const taken =
+    if (by !== 'overlap') last?.release();
+    const next: Lease | null =
       by === 'lease'
         ? await mapping.lease(mode as 'shared', { waitMs: FOREVER_MS })
         : mapping.tryLease(mode as 'shared');
-    if (taken?.release() === true) held += 1;
+    if (by === 'overlap') last?.release();
+    last = next;
+    if (last !== null) held += 1;
     await new Promise(setImmediate);
   }
+  last?.release();
   return held;
 }
