@@ -5,12 +5,26 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { command } from '../support/processes.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { LEASE_FIGURES, type LeaseReport, PAIRS_PER_BATCH } from './lease-figures.ts';
 import { distribution, latenciesNs } from './measure.ts';
 import { replaceBlock } from './report.ts';
 import type { BenchReport } from './run.ts';
 import { FRAME_BYTES, SMALL_BYTES, VARIANTS } from './variants.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+
+function checkLeases({ results, rpcRatio }: LeaseReport): void {
+  expect(results.map(({ id }) => id)).toEqual([...LEASE_FIGURES.keys()]);
+  const ofId = (id: string) => results.find((result) => result.id === id);
+  for (const { id, latency, pairsPerSample } of results) {
+    expect(latency.p50Ns, id).toBeGreaterThan(0);
+    expect(pairsPerSample).toBe(/^(try|lease)-/.test(id) ? PAIRS_PER_BATCH : 1);
+  }
+  // Two rounds: of ten grants of a round, one has no hand-over before it; two deaths.
+  expect(ofId('hand-over')?.latency.n).toBe(18);
+  expect(ofId('death')?.latency.n).toBe(4);
+  expect(rpcRatio).toBe((ofId('rpc-pair')?.latency.p50Ns ?? 0) / 2 / (ofId('rpc-bare')?.latency.p50Ns ?? 0));
+}
 
 describe('npm run bench', () => {
   it('measures every variant in one run and writes the figures as JSON and as a table', async () => {
@@ -38,11 +52,13 @@ describe('npm run bench', () => {
     expect(Object.keys(report.ratios)).toEqual(['poll', 'spin', 'park']);
     expect(report.controlPlane.map(({ id }) => id)).toEqual(['get-broker-info', 'create-delete-channel']);
 
+    checkLeases(report.leases);
+
     const rows = stdout
       .toString()
       .split('\n')
       .filter((line) => line.startsWith('| ') && !line.startsWith('| ---'));
-    expect(rows).toHaveLength(1 + VARIANTS.length + 1 + report.controlPlane.length);
+    expect(rows).toHaveLength(1 + VARIANTS.length + 1 + report.controlPlane.length + 1 + LEASE_FIGURES.size);
     expect(stdout.toString()).toContain(report.machine.cpuModel);
   });
 

@@ -1,4 +1,4 @@
-/** `npm run bench -- [--quick] [--json FILE] [--readme]`: hands payloads from process to process in every way, and prints the figures. */
+/** `npm run bench -- [--quick] [--json FILE] [--readme]`: hands payloads and leases from process to process in every way, and prints the figures. */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { checkReadme, markdown, writeReadme } from './report.ts';
@@ -7,7 +7,7 @@ import { runBench } from './run.ts';
 const README = new URL('../../README.md', import.meta.url);
 const HELP = `usage: npm run bench -- [options]
 
-  --quick      a few seconds instead of a minute: shows that everything runs, the figures mean little
+  --quick      a few seconds instead of two minutes: shows that everything runs, the figures mean little
   --json FILE  also write everything as JSON
   --readme     also put the table between the bench markers of README.md
   --help

@@ -1,4 +1,4 @@
-/** The processes of a run: a broker of its own, and the two sides, each on its core. Whoever ends early fails the run. */
+/** The processes of a run: a broker of its own, the two sides, each on its core, and those that are killed. Whoever else ends early fails the run. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -30,12 +30,15 @@ export async function stop(child: ChildProcess): Promise<void> {
   await ended;
 }
 
+/** The two ends of everything, and who holds a lease to be killed. */
+export type Role = 'sender' | 'receiver' | 'victim';
+
 export class Side {
   readonly child: ChildProcess;
-  readonly #role: string;
+  readonly #role: Role;
 
   /** `core`: null leaves it to the scheduler. */
-  constructor(role: 'sender' | 'receiver', core: number | null, runtimeDir: string, directory: string) {
+  constructor(role: Role, core: number | null, runtimeDir: string, directory: string) {
     this.#role = role;
     const pin = core === null ? {} : { execPath: 'taskset', execArgv: ['--cpu-list', String(core), process.execPath] };
     this.child = fork(WORKER, [role, directory], {

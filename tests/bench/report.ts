@@ -1,5 +1,6 @@
 /** The report as people read it: Markdown, the same on the terminal and in the README. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { type LeaseFigureId, type LeaseReport, PAIRS_PER_BATCH } from './lease-figures.ts';
 import type { Distribution } from './measure.ts';
 import type { BenchReport, HandOffResult } from './run.ts';
 import type { Waiting, Written } from './variants.ts';
@@ -23,10 +24,24 @@ const WRITTEN: Readonly<Record<Written, string>> = {
 /** How much dearer the large payload may be. */
 const RATIO_MAX = 1.2;
 
+/** What leases may cost on a quiet machine, ns; the worst of these figures counts. */
+const LEASE_GOALS: readonly {
+  readonly what: string;
+  readonly percentile: 'p50Ns' | 'p99Ns';
+  readonly of: readonly LeaseFigureId[];
+  readonly maxNs: number;
+}[] = [
+  { what: '`tryLease` without a view', percentile: 'p50Ns', of: ['try-shared', 'try-exclusive'], maxNs: 500 },
+  { what: 'with one', percentile: 'p50Ns', of: ['try-shared-view', 'try-exclusive-view'], maxNs: 1_500 },
+  { what: 'a grant after a death, p99,', percentile: 'p99Ns', of: ['death'], maxNs: 5e6 },
+];
+/** One call of a lease by RPC against a bare call. */
+const RPC_RATIO_MAX = 1.3;
+
 /** Three digits that count, µs. */
 function microseconds(ns: number): string {
   const us = ns / 1_000;
-  const digits = us >= 100 ? 0 : us >= 10 ? 1 : 2;
+  const digits = us >= 100 ? 0 : us >= 10 ? 1 : us >= 1 ? 2 : 3;
   return us.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
@@ -75,6 +90,25 @@ not included for anybody: in shared memory it is where it is wanted, and only it
 where the row says otherwise; the sockets carry every byte. Receivers that sleep (park, event loop) get a pause of 1 ms before each, so
 that they do. p99.9 of fewer than 1,000 is the maximum.`;
 
+/** Each goal, and whether it was met. */
+function leaseGoalsText({ results, rpcRatio }: LeaseReport): string {
+  const goals = LEASE_GOALS.map(({ what, percentile, of, maxNs }) => {
+    const worstNs = Math.max(...results.filter(({ id }) => of.includes(id)).map(({ latency }) => latency[percentile]));
+    const missed = worstNs <= maxNs ? '' : ' (**missed**)';
+    return `${what} ${microseconds(worstNs)} of at most ${microseconds(maxNs)} µs${missed}`;
+  });
+  const missed = rpcRatio <= RPC_RATIO_MAX ? '' : ' (**missed**)';
+  goals.push(`a call by RPC ${rpcRatio.toFixed(2)} of at most ${RPC_RATIO_MAX} bare calls${missed}`);
+  return `Goals on a quiet machine, and what was measured on this one: ${goals.join('; ')}.`;
+}
+
+const LEASE_METHOD = `Leases are of one mapping of 4 KiB in which two processes take part, for shared leases and for exclusive ones. The
+rows in which one process takes and releases in memory are means of ${PAIRS_PER_BATCH} pairs each, for they are too short to be timed one by one, and
+\`await\` is part of the pair; the other rows are single ones. RPC: one client that asks one thing at a time, in turn with the bare call.
+From process to process, and after a death: the next one waits in the broker's queue, in \`await lease()\`, and everybody sleeps, when the
+holder's clock is read, just before \`release()\`, or the killer's, just before the signal; the second reading is of the next one, once it has the lease.
+Every death is that of a process newly started, which had the lease in its memory.`;
+
 export function markdown(report: BenchReport): string {
   return [
     machineText(report),
@@ -90,6 +124,14 @@ export function markdown(report: BenchReport): string {
     ...report.controlPlane.map(({ name, latency }) => `| ${name} | ${figures(latency)} |`),
     '',
     METHOD,
+    '',
+    '| leases, µs | p50 | p99 | p99.9 | max | n |',
+    '| --- | --: | --: | --: | --: | --: |',
+    ...report.leases.results.map(({ name, latency }) => `| ${name} | ${figures(latency)} |`),
+    '',
+    leaseGoalsText(report.leases),
+    '',
+    LEASE_METHOD,
   ].join('\n');
 }
 

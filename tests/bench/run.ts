@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CONTROL_CALLS, type ControlCall } from './control-plane.ts';
 import type { Sender } from './hand-off.ts';
+import type { LeaseReport } from './lease-figures.ts';
+import { type LeasePlan, LeaseRun } from './lease-run.ts';
 import { chooseCores, describeMachine, type Machine } from './machine.ts';
 import { type Distribution, distribution, latenciesNs } from './measure.ts';
 import { Side, startBroker, stop } from './processes.ts';
@@ -36,6 +38,7 @@ export interface BenchReport {
   /** p50 of the large payload by p50 of the small one. */
   readonly ratios: Readonly<Record<'poll' | 'spin' | 'park', number>>;
   readonly controlPlane: readonly CallResult[];
+  readonly leases: LeaseReport;
 }
 
 /** How much is measured. */
@@ -43,10 +46,21 @@ interface Plan {
   readonly rounds: number;
   readonly handOffs: (variant: Variant) => number;
   readonly calls: number;
+  readonly leases: LeasePlan;
 }
 
-const FULL: Plan = { rounds: 10, handOffs: (variant) => variant.handOffs / 10, calls: 100 };
-const QUICK: Plan = { rounds: 2, handOffs: (variant) => Math.max(10, variant.handOffs / 200), calls: 10 };
+const FULL: Plan = {
+  rounds: 10,
+  handOffs: (variant) => variant.handOffs / 10,
+  calls: 100,
+  leases: { batches: 200, calls: 200, handOvers: 50, deaths: 20 },
+};
+const QUICK: Plan = {
+  rounds: 2,
+  handOffs: (variant) => Math.max(10, variant.handOffs / 200),
+  calls: 10,
+  leases: { batches: 20, calls: 10, handOvers: 5, deaths: 2 },
+};
 
 const CALLS = Object.keys(CONTROL_CALLS) as ControlCall[];
 
@@ -54,6 +68,7 @@ interface Measured {
   readonly memories: ReadonlyMap<string, Sender['memory']>;
   readonly handOffs: ReadonlyMap<string, number[]>;
   readonly calls: ReadonlyMap<ControlCall, number[]>;
+  readonly leases: LeaseReport;
 }
 
 export async function runBench(quick: boolean): Promise<BenchReport> {
@@ -66,13 +81,14 @@ export async function runBench(quick: boolean): Promise<BenchReport> {
   try {
     const broker = await startBroker(runtimeDir, join(directory, 'state'));
     started.unshift({ stop: () => stop(broker) });
+    const startVictim = (): Side => new Side('victim', null, runtimeDir, directory);
     const side = (role: 'sender' | 'receiver'): Side => {
       const made = new Side(role, machine.pinned?.[role] ?? null, runtimeDir, directory);
       started.unshift({ stop: () => stop(made.child) });
       return made;
     };
     const [sender, receiver] = [side('sender'), side('receiver')];
-    const measured = await Promise.race([measureAll(sender, receiver, plan), interrupted()]);
+    const measured = await Promise.race([measureAll({ sender, receiver, startVictim }, plan), interrupted()]);
     const tookSeconds = (performance.now() - startedMs) / 1_000;
     return { machine, quick, rounds: plan.rounds, tookSeconds, ...summarise(measured) };
   } finally {
@@ -96,8 +112,17 @@ async function interrupted(): Promise<never> {
   throw new Error('interrupted');
 }
 
-async function measureAll(sender: Side, receiver: Side, plan: Plan): Promise<Measured> {
+interface Sides {
+  readonly sender: Side;
+  readonly receiver: Side;
+  readonly startVictim: () => Side;
+}
+
+async function measureAll(sides: Sides, plan: Plan): Promise<Measured> {
+  const { sender, receiver } = sides;
   const memories = await openAll(sender, receiver);
+  const leases = new LeaseRun(sides, plan.leases);
+  await leases.open();
   const handOffs = new Map<string, number[]>(VARIANTS.map(({ id }) => [id, []]));
   const calls = new Map<ControlCall, number[]>(CALLS.map((call) => [call, []]));
   for (let round = 0; round <= plan.rounds; round += 1) {
@@ -110,8 +135,9 @@ async function measureAll(sender: Side, receiver: Side, plan: Plan): Promise<Mea
       const tookNs = await sender.ask<number[]>({ do: 'call', call, count: plan.calls });
       if (counted) calls.get(call)?.push(...tookNs);
     }
+    await leases.round(counted);
   }
-  return { memories, handOffs, calls };
+  return { memories, handOffs, calls, leases: leases.report() };
 }
 
 /** Another first variant in every round, and backwards in every other one, so that none always follows the same one. */
@@ -130,7 +156,7 @@ async function measureBatch(sender: Side, receiver: Side, id: string, count: num
   return latenciesNs(sentNs, heldNs, LEAD_IN);
 }
 
-function summarise(measured: Measured): Pick<BenchReport, 'handOffs' | 'ratios' | 'controlPlane'> {
+function summarise(measured: Measured): Pick<BenchReport, 'handOffs' | 'ratios' | 'controlPlane' | 'leases'> {
   const handOffs = VARIANTS.map(({ handOffs: _, ...variant }) => ({
     ...variant,
     memory: measured.memories.get(variant.id) ?? null,
@@ -146,5 +172,6 @@ function summarise(measured: Measured): Pick<BenchReport, 'handOffs' | 'ratios' 
       name: CONTROL_CALLS[id],
       latency: distribution(measured.calls.get(id) ?? []),
     })),
+    leases: measured.leases,
   };
 }

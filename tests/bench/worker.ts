@@ -1,9 +1,10 @@
-/** One end of all hand-offs, a process of its own: `node worker.ts sender|receiver DIRECTORY`. It does what it is asked over IPC. */
+/** One end of all hand-offs, or a holder of leases to be killed, a process of its own: `node worker.ts sender|receiver|victim DIRECTORY`. It does what it is asked over IPC. */
 import { connect } from '@leasehold/client';
 import { serveQuestions } from '../support/worker-side.ts';
 import { type ControlCall, timeCalls } from './control-plane.ts';
 import { openStreamReceiver, openStreamSender } from './grpc-stream.ts';
 import type { Bench, Receiver, Sender } from './hand-off.ts';
+import { type LeaseQuestion, LeaseSide } from './lease-side.ts';
 import { openChannelReceiver, openChannelSender } from './shared-memory.ts';
 import { openSocketReceiver, openSocketSender } from './unix-socket.ts';
 import type { Transport, Variant } from './variants.ts';
@@ -14,7 +15,8 @@ export type Question =
   /** Answered when the receiver waits for what is sent next; `collect` asks what came of it. */
   | { readonly do: 'expect'; readonly id: string; readonly count: number }
   | { readonly do: 'collect' }
-  | { readonly do: 'call'; readonly call: ControlCall; readonly count: number };
+  | { readonly do: 'call'; readonly call: ControlCall; readonly count: number }
+  | LeaseQuestion;
 
 const SENDERS: Readonly<Record<Transport, (bench: Bench, variant: Variant) => Promise<Sender>>> = {
   'shared-memory': openChannelSender,
@@ -29,6 +31,7 @@ const RECEIVERS: Readonly<Record<Transport, (bench: Bench, variant: Variant) => 
 
 const [role, directory = ''] = process.argv.slice(2);
 const bench: Bench = { broker: await connect({ name: `bench-${role}` }), directory };
+const leases = new LeaseSide(bench.broker);
 const senders = new Map<string, Sender>();
 const receivers = new Map<string, Receiver>();
 let received: Promise<Float64Array> | null = null;
@@ -67,6 +70,8 @@ function answer(question: Question): unknown {
       return received;
     case 'call':
       return timeCalls(bench.broker, question.call, question.count);
+    default:
+      return leases.answer(question);
   }
 }
 
