@@ -42,11 +42,17 @@ export class LeaseQueue {
   #cancelLook: (() => void) | null = null;
   #closed: LeaseholdError | null = null;
 
-  constructor(seat: LeaseSeat) {
+  /** `onDeleted`: a lease has ended, and the mapping is deleted. */
+  constructor(seat: LeaseSeat, onDeleted: () => void) {
     this.#seat = seat;
     seat.onFree = () => {
       if (this.#waiting.length > 0) this.#goOn();
+      if (seat.deleted) onDeleted();
     };
+  }
+
+  get busy(): boolean {
+    return this.#waiting.length > 0 || this.#running !== null;
   }
 
   /**
@@ -55,7 +61,7 @@ export class LeaseQueue {
    */
   tryTake(ttlNs: number, auto: boolean): Lease | null {
     if (this.#closed !== null) throw this.#closed;
-    if (this.#waiting.length > 0 || this.#running !== null) return this.#notNow();
+    if (this.busy) return this.#notNow();
     let hold: Hold | null;
     try {
       hold = this.#seat.take(ttlNs);

@@ -22,6 +22,8 @@ export class MappingSeats {
   readonly #session: Session;
   readonly #mapping: MappingInfo;
   readonly #seats: { shared: OpenSeat | null; exclusive: OpenSeat | null } = { shared: null, exclusive: null };
+  /** Its memory was given back because of that. */
+  deleted = false;
   readonly #opening: Partial<Record<LockMode, Promise<OpenSeat>>> = {};
 
   constructor(session: Session, mapping: MappingInfo) {
@@ -50,7 +52,7 @@ export class MappingSeats {
       const access = mode === 'exclusive' ? 'write' : 'read';
       const attached = await attachMapping(session, this.#mapping, access, limits);
       try {
-        const seat = new OpenSeat(session, this.#mapping, mode, attached);
+        const seat = new OpenSeat(session, this.#mapping, { mode, onDeleted: () => this.look() }, attached);
         session.adopt(seat);
         this.#seats[mode] = seat;
         return seat;
@@ -60,6 +62,17 @@ export class MappingSeats {
         throw error;
       }
     });
+  }
+
+  /** Somebody rang: memory of a mapping that was deleted is given back as soon as nobody here uses it. */
+  look(): void {
+    for (const mode of ['shared', 'exclusive'] as const) {
+      const open = this.get(mode);
+      if (open === null || !open.seat.deleted || open.busy) continue;
+      this.deleted = true;
+      this.#seats[mode] = null;
+      open.close().catch(() => undefined);
+    }
   }
 
   /** The broker is gone: what it would have removed is given back. */
@@ -74,9 +87,15 @@ export class OpenSeat implements SessionChild {
   readonly queue: LeaseQueue;
   readonly #session: Session;
   readonly #attachmentId: bigint;
+  #closing: Promise<void> | null = null;
 
   /** @throws LeaseholdError MALFORMED_MESSAGE; the attachment is the caller's then. */
-  constructor(session: Session, { name, memory }: MappingInfo, mode: LockMode, attached: Attached) {
+  constructor(
+    session: Session,
+    { name, memory }: MappingInfo,
+    { mode, onDeleted }: { readonly mode: LockMode; readonly onDeleted: () => void },
+    attached: Attached,
+  ) {
     const { mapping, attachmentId, leaseTerms } = attached;
     this.#session = session;
     this.#attachmentId = attachmentId;
@@ -91,11 +110,21 @@ export class OpenSeat implements SessionChild {
       broker: new SessionLeaseBroker(session, name, mapping, attachmentId),
       pages: mode === 'exclusive' ? new LeasePages(mapping.lock, mapping.index, fetchPages) : null,
     });
-    this.queue = new LeaseQueue(this.seat);
+    this.queue = new LeaseQueue(this.seat, onDeleted);
   }
 
-  /** Ends waits and leases, gives back what they held, and detaches. */
-  async close(): Promise<void> {
+  /** Whether somebody has a lease from here, or waits for one. */
+  get busy(): boolean {
+    return this.seat.occupied || this.queue.busy;
+  }
+
+  /** Ends waits and leases, gives back what they held, and detaches. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.queue.close(new LeaseholdError('CLOSED', 'the broker connection was closed'));
     let stolen: unknown;
     for (const timed of this.seat.clock.all()) {

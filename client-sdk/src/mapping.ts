@@ -6,6 +6,7 @@ import type { AttachedMapping, LockMode } from '@leasehold/shm-core/internal';
 import { checkedChoice, checkedCount } from './arguments.ts';
 import { type Attached, attachMapping } from './attach-mapping.ts';
 import type { Lease } from './lease.ts';
+import { mappingDeleted } from './lease-errors.ts';
 import type { MappingSeats } from './lease-seats.ts';
 import { grantedTtlNs } from './lease-terms.ts';
 import { Limits, throwIfAborted, type WaitOptions } from './limits.ts';
@@ -44,7 +45,7 @@ export class Mapping {
   /** The mapping as it was when this was opened. */
   readonly info: MappingInfo;
   readonly #session: Session;
-  readonly #seats: MappingSeats;
+  #known: MappingSeats | null = null;
 
   /** @internal */
   constructor(session: Session, info: MappingInfo, created: boolean) {
@@ -52,7 +53,11 @@ export class Mapping {
     this.name = info.name;
     this.info = info;
     this.created = created;
-    this.#seats = session.seatsOf(info);
+  }
+
+  get #seats(): MappingSeats {
+    this.#known ??= this.#session.seatsOf(this.info);
+    return this.#known;
   }
 
   /**
@@ -75,6 +80,7 @@ export class Mapping {
     const there = this.#seats.get(checkedChoice('mode', mode, MODES));
     const limits = { signal, timeoutMs: Math.max(waitMs, ATTACH_MS_MIN) };
     const { seat, queue } = there ?? (await this.#seats.open(mode, new Limits(limits)));
+    throwIfAborted(signal);
     const ttlNs = grantedTtlNs(seat.terms, options.ttlMs);
     const now = queue.tryTake(ttlNs, auto);
     if (now !== null) return now;
@@ -99,6 +105,7 @@ export class Mapping {
 
   #unprepared(mode: LockMode): LeaseholdError {
     checkedChoice('mode', mode, MODES);
+    if (this.#seats.deleted) return mappingDeleted(this.name);
     return new LeaseholdError(
       'INVALID_STATE',
       `${this.name} has no place for ${mode} leases in this process yet; \`await mapping.prepare('${mode}')\` first`,
@@ -141,6 +148,7 @@ export class Mapping {
   /** Frees the name at once; whoever has it attached keeps it until it detaches. @throws LeaseholdError MAPPING_NOT_FOUND, PERMISSION_DENIED. */
   async delete(options: WaitOptions = {}): Promise<void> {
     await this.#session.mappings.deleteMapping({ name: this.name }, this.#session.call(options));
+    this.#known?.look();
   }
 }
 

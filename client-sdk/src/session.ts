@@ -84,7 +84,10 @@ export class Session {
     this.channels = createServiceClient(proto.ChannelService, this.#client);
     this.leases = createServiceClient(proto.LeaseService, this.#client);
     this.admin = createServiceClient(proto.AdminService, this.#client);
-    this.doorbell.onRing(() => this.clock.look());
+    this.doorbell.onRing(() => {
+      this.clock.look();
+      for (const seats of this.#seats.values()) seats.look();
+    });
     const onLost = (): void => {
       this.#lostAtMs = performance.now();
       this.doorbell.wakeAll();
