@@ -1,13 +1,6 @@
 /** What a session may ask about leases. Authorised here; the deciding is in what this calls. */
 import { LeaseholdError } from '@leasehold/proto';
-import {
-  holderBase,
-  holdGeneration,
-  holdIndex,
-  type LockGrant,
-  type LockMode,
-  makeHoldId,
-} from '@leasehold/shm-core/internal';
+import { holdGeneration, holdIndex, type LockGrant, type LockMode } from '@leasehold/shm-core/internal';
 import type { Attachment } from './attachment.ts';
 import type { BrokerCore } from './broker-core.ts';
 import type { Limits } from './limits.ts';
@@ -84,13 +77,8 @@ export async function acquireLease(
 /** A participant of the broker's own, for a session that maps nothing. */
 async function byProxy(core: BrokerCore, caller: Session, { name, mode }: AcquireRequest): Promise<Claim> {
   const mapping = requireLeasable(core, caller, core.registry.require(name), mode);
-  const attachment = await mapping.proxies.take(caller, mapping);
-  const { index, generation } = attachment.place;
-  return {
-    mapping,
-    attachment,
-    holdId: makeHoldId(holderBase(index, generation), mapping.proxies.nextSerial(attachment)),
-  };
+  const { proxy, holdId } = await mapping.proxies.take(caller, mapping);
+  return { mapping, attachment: proxy, holdId };
 }
 
 function byAttachment(core: BrokerCore, caller: Session, { attachmentId, holdId, mode }: AcquireRequest): Claim {
@@ -102,7 +90,8 @@ function byAttachment(core: BrokerCore, caller: Session, { attachmentId, holdId,
   }
   const mapping = requireLeasable(core, caller, attachment.mapping, mode);
   const { index, generation } = attachment.place;
-  if (holdIndex(holdId) !== index || holdGeneration(holdId) !== generation || mapping.lock.isHeld(holdId)) {
+  const own = holdIndex(holdId) === index && holdGeneration(holdId) === generation && hasSerial(holdId);
+  if (!own || mapping.lock.isHeld(holdId) || mapping.lock.isWaiting(holdId)) {
     throw invalid('hold_id', `${holdId} is not a new id of participant ${index}, generation ${generation}`);
   }
   if (mode === 'exclusive' && attachment.access !== 'write') {
@@ -110,6 +99,9 @@ function byAttachment(core: BrokerCore, caller: Session, { attachmentId, holdId,
   }
   return { mapping, attachment, holdId };
 }
+
+/** An id without is what its participant is called, not a hold. */
+const hasSerial = (holdId: bigint): boolean => BigInt.asUintN(32, holdId) !== 0n;
 
 const invalid = (field: string, problem: string): LeaseholdError =>
   new LeaseholdError('INVALID_ARGUMENT', `${field}: ${problem}.`, { metadata: { field } });
@@ -141,6 +133,7 @@ function granted(
   return new Promise((resolve, reject) => {
     let settled = false;
     const finish = (outcome: () => void): void => {
+      if (settled) return;
       settled = true;
       timer?.cancel();
       signal.removeEventListener('abort', onAbort);
@@ -182,21 +175,21 @@ function timedOut(mapping: OwnedMapping, waitMs: number): LeaseholdError {
   );
 }
 
-/** For people: who holds, and how many wait. */
+/** For people: who holds, and how many wait beside the caller. */
 function inTheWay({ lock }: OwnedMapping): string {
   const holders = lock.held().map(({ attachment, mode }) => {
     const session = attachment?.session;
     return session === undefined ? mode : `${mode} by ${JSON.stringify(session.name)} (pid ${session.peer.pid})`;
   });
-  const waiting = lock.waiting.length;
+  const others = Math.max(0, lock.waiting.length - 1);
   const held = holders.length === 0 ? 'nobody holds it now' : holders.slice(0, 3).join(', ');
-  return `${held}${holders.length > 3 ? ` and ${holders.length - 3} more` : ''}, ${waiting} waiting`;
+  return `${held}${holders.length > 3 ? ` and ${holders.length - 3} more` : ''}, ${others} others waiting`;
 }
 
 /** A proxy that holds nothing any more serves the next lease; what only it kept is forgotten. */
-function settle(core: BrokerCore, { attachment, mapping }: Pick<Claim, 'attachment' | 'mapping'>): void {
+function settle(core: BrokerCore, { attachment, mapping, holdId }: Claim): void {
   if (attachment.part.kind !== 'proxy') return;
-  mapping.proxies.giveBack(attachment);
+  mapping.proxies.giveBack(attachment, holdId);
   core.registry.forgetIfUnused(mapping);
 }
 

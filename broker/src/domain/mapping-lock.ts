@@ -83,7 +83,7 @@ export class MappingLock {
       onServed: (request, grant) => void this.#untold.push(() => this.#served(request.id, grant)),
       onRemoved: (hold, reason) => void this.#untold.push(() => this.#removed(hold, reason)),
     });
-    this.#arbiter.recover(firstToken);
+    this.#step(() => this.#arbiter.recover(firstToken));
   }
 
   #member(index: number, generation: number): Attachment | null {
@@ -130,6 +130,12 @@ export class MappingLock {
   isHeld(id: bigint): boolean {
     return !this.#closed && this.#arbiter.holds().some((hold) => hold.id === id);
   }
+  isWaiting(id: bigint): boolean {
+    return this.#waiters.has(id);
+  }
+  isHolder(attachment: Attachment): boolean {
+    return !this.#closed && this.#arbiter.holds().some(({ id }) => this.ownerOf(id) === attachment);
+  }
   /** Why a hold was removed, as long as that is remembered. */
   removalOf(id: bigint): RemovalReason | null {
     return this.#removals.get(id) ?? null;
@@ -157,17 +163,21 @@ export class MappingLock {
     return new LeaseholdError('MAPPING_DELETED', `${JSON.stringify(name)} was deleted.`, { metadata: { name } });
   }
 
-  /** Whatever `id` has come to: the request is dropped, without a word to its waiter; the hold is released. */
+  /** Whatever `id` has come to: the request is dropped, and its waiter told; the hold is released. */
   cancel(id: bigint): 'dropped' | 'released' | 'lost' {
     if (this.#closed) return 'lost';
+    const waiting = this.#waiters.get(id);
     this.#waiters.delete(id);
     this.#grantedTokens.delete(id);
-    return this.#run(() => this.#arbiter.cancel(id));
+    const outcome = this.#run(() => this.#arbiter.cancel(id));
+    waiting?.waiter.refused(new LeaseholdError('ABORTED', 'The request for the lease was taken back.'));
+    return outcome;
   }
 
   /** @returns the new deadline, ns of CLOCK_MONOTONIC; null when the hold is lost */
   renew(id: bigint, ttlMs: number): bigint | null {
-    return this.#closed ? null : this.#arbiter.renew(id, ttlMs * NS_PER_MS);
+    // Looked at before: the deadline is its participant's, who may hold another one by now.
+    return this.isHeld(id) ? this.#arbiter.renew(id, ttlMs * NS_PER_MS) : null;
   }
 
   /** False when there is no such hold. */

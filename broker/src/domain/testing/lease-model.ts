@@ -22,7 +22,7 @@ export interface ModelHold {
 /** What has become of a request. */
 export type Answer =
   | { readonly kind: 'granted'; readonly fencingToken: bigint; readonly dirty: bigint }
-  | { readonly kind: 'tokens-exhausted' | 'participant-ended' | 'deleted' };
+  | { readonly kind: 'tokens-exhausted' | 'participant-ended' | 'deleted' | 'taken-back' };
 
 export interface ModelRemoval {
   readonly id: bigint;
@@ -34,7 +34,7 @@ export interface ModelRemoval {
 const NAMELESS = 2n;
 
 export class LeaseModel {
-  readonly tokenLimit: bigint;
+  tokenLimit: bigint;
   writer: ModelHold | null = null;
   readonly readers = new Map<bigint, ModelHold>();
   queue: ModelRequest[] = [];
@@ -60,6 +60,11 @@ export class LeaseModel {
     return shared?.id === id ? shared : null;
   }
 
+  /** What the word of the writer shows; `reservedWord` is the broker's own value. */
+  holderWord(reservedWord: bigint): bigint {
+    return this.writer?.id ?? (this.reserved ? reservedWord : 0n);
+  }
+
   join(participant: bigint): void {
     this.#living.add(participant);
   }
@@ -74,10 +79,11 @@ export class LeaseModel {
     this.readers.set(participantOf(id), { id, mode: 'shared', deadlineNs });
     return true;
   }
-  tryExclusiveAt(id: bigint, deadlineNs: bigint): 'held' | 'refused' | 'tokens-exhausted' {
+  /** `tokenLimit`: the last one that this participant may use; it may be that of a broker before. */
+  tryExclusiveAt(id: bigint, deadlineNs: bigint, tokenLimit: bigint): 'held' | 'refused' | 'tokens-exhausted' {
     if (this.contended || this.reserved || this.writer !== null || this.readers.size > 0) return 'refused';
     this.newestToken += 1n;
-    if (this.newestToken > this.tokenLimit) return 'tokens-exhausted';
+    if (this.newestToken > tokenLimit) return 'tokens-exhausted';
     if (this.deleted) return 'refused';
     this.writer = { id, mode: 'exclusive', deadlineNs };
     return 'held';
@@ -139,9 +145,16 @@ export class LeaseModel {
     this.deleted = true;
   }
 
+  /** The process is gone, and with it its page: nobody sees its shared hold any more. */
+  forget(participant: bigint): void {
+    this.#living.delete(participant);
+    this.readers.delete(participant);
+  }
+
   /** Another broker, whose tokens are above `firstToken`; `halfRemoved`: the last one died while it removed the writer. */
-  restart(firstToken: bigint, halfRemoved: boolean): void {
+  restart(firstToken: bigint, tokenLimit: bigint, halfRemoved: boolean): void {
     this.queue = [];
+    this.tokenLimit = tokenLimit;
     this.#living.clear();
     this.newestToken = this.newestToken + 1n > firstToken ? this.newestToken + 1n : firstToken;
     if (halfRemoved) {
