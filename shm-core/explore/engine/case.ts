@@ -32,6 +32,14 @@ export interface Invariant {
   readonly check: (values: readonly Value[]) => string | null;
 }
 
+/** Holds for every change of a word. @returns what is wrong, or null */
+export interface StepRule {
+  readonly word: WordRef;
+  /** Other words that it looks at, as they are when the change is made. */
+  readonly beside: readonly WordRef[];
+  readonly check: (change: { by: string; before: Value; after: Value; beside: readonly Value[] }) => string | null;
+}
+
 /** A case, ready to be explored. Everything in it is the same each time it is made. */
 export interface Model {
   readonly segments: readonly Segment[];
@@ -39,6 +47,7 @@ export interface Model {
   readonly ghosts?: Readonly<Record<string, Value>>;
   readonly participants: readonly Participant[];
   readonly invariants?: readonly Invariant[];
+  readonly stepRules?: readonly StepRule[];
   /** Words that `final` looks at. */
   readonly watched?: readonly WordRef[];
   /** @returns what is wrong, or null. */

@@ -20,7 +20,7 @@ export const SEED_HIGH = 0x27d4_eb2f;
 
 export class ModelMemory {
   readonly #space: AddressSpace;
-  readonly #interner = new Interner();
+  readonly interner = new Interner();
   readonly #places = new Map<number, number>();
   readonly #ids = new Int32Array(PLACES_MAX);
   readonly #initial = new Int32Array(PLACES_MAX);
@@ -41,7 +41,7 @@ export class ModelMemory {
     if (known !== undefined) return known;
     const place = this.#places.size;
     if (place === PLACES_MAX) throw new Error(`more than ${PLACES_MAX} words are shared`);
-    const id = this.#interner.idOf(this.#space.initialOf(address));
+    const id = this.interner.idOf(this.#space.initialOf(address));
     this.#places.set(address, place);
     this.#ids[place] = id;
     this.#initial[place] = id;
@@ -49,16 +49,16 @@ export class ModelMemory {
   }
 
   idOf(value: Value): number {
-    return this.#interner.idOf(value);
+    return this.interner.idOf(value);
   }
   idAt(place: number): number {
     return this.#ids[place] ?? 0;
   }
   valueAt(place: number): Value {
-    return this.#interner.valueOf(this.idAt(place));
+    return this.interner.valueOf(this.idAt(place));
   }
   tupleAt(places: readonly number[]): number {
-    return this.#interner.tupleOf(this.#ids, places);
+    return this.interner.tupleOf(this.#ids, places);
   }
 
   storeId(place: number, id: number): void {

@@ -3,7 +3,7 @@
  * Invariant: `undo` of the newest `apply` leaves everything as it was.
  */
 import { AddressSpace } from './address-space.ts';
-import type { Ending, FinalState, Model, Participant } from './case.ts';
+import type { Ending, FinalState, Model, Participant, StepRule } from './case.ts';
 import { ModelMemory, mix, SEED_HIGH, SEED_LOW } from './model-memory.ts';
 import { type Edge, type Node, ParticipantGraph } from './participant-graph.ts';
 import { ParticipantRun } from './participant-run.ts';
@@ -31,6 +31,12 @@ interface BoundInvariant {
   readonly verdicts: Map<number, string | null>;
 }
 
+interface BoundRule {
+  readonly place: number;
+  readonly beside: readonly number[];
+  readonly check: StepRule['check'];
+}
+
 const DEAD = 0x7fff_fff0;
 /** Places of participants in the hash, after those of words. */
 const PARTICIPANT_PLACE = 1_000_000;
@@ -44,6 +50,7 @@ export class System {
   readonly #nodes: Node[];
   readonly #dead: boolean[];
   readonly #invariants: readonly BoundInvariant[];
+  readonly #rules: readonly BoundRule[];
   readonly #watched: ReadonlySet<number>;
   /** Of the newest step. */
   #violation: string | null = null;
@@ -56,6 +63,7 @@ export class System {
     const watched = [
       ...(model.watched ?? []),
       ...(model.invariants ?? []).flatMap(({ words }) => words),
+      ...(model.stepRules ?? []).flatMap(({ word, beside }) => [word, ...beside]),
       ...model.participants.flatMap(({ mayDie }) => Object.keys(mayDie ?? {})),
     ].map((word) => this.space.resolve(word));
     for (const address of watched) sharing.share(address);
@@ -71,6 +79,27 @@ export class System {
       check,
       verdicts: new Map(),
     }));
+    this.#rules = (model.stepRules ?? []).map(({ word, beside, check }) => ({
+      place: this.memory.placeOf(this.space.resolve(word)),
+      beside: beside.map((other) => this.memory.placeOf(this.space.resolve(other))),
+      check,
+    }));
+  }
+
+  /** What is wrong with the change that a step makes. Called before it is made. */
+  #ruleBroken(participant: number, node: Node, edge: Edge): string | null {
+    for (const { place, beside, check } of this.#rules) {
+      const id = edge.writes[node.places.indexOf(place)] ?? -1;
+      if (id < 0 || id === this.memory.idAt(place)) continue;
+      const wrong = check({
+        by: this.participants[participant]?.name ?? '',
+        before: this.memory.valueAt(place),
+        after: this.memory.interner.valueOf(id),
+        beside: beside.map((other) => this.memory.valueAt(other)),
+      });
+      if (wrong !== null) return wrong;
+    }
+    return null;
   }
 
   node(participant: number): Node {
@@ -108,7 +137,8 @@ export class System {
       places.forEach((place, i) => void this.memory.storeId(place, this.memory.idOf(told[i] ?? 1)));
     } else {
       this.#nodes[participant] = edge.node;
-      this.#violation = edge.violation === null ? null : `${this.participants[participant]?.name}: ${edge.violation}`;
+      const wrong = edge.violation ?? this.#ruleBroken(participant, node, edge);
+      this.#violation = wrong === null ? null : `${this.participants[participant]?.name}: ${wrong}`;
       edge.writes.forEach((id, i) => {
         if (id >= 0) this.memory.storeId(places[i] ?? 0, id);
       });

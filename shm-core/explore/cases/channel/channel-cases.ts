@@ -62,6 +62,13 @@ function channelModel(code: CodeUnderTest, channel: ChannelCase): Model {
     segments: channelSegments(code, plan),
     ghosts: Object.fromEntries(payload.flat()),
     participants,
+    stepRules: [
+      {
+        word: headWord,
+        beside: [],
+        check: ({ before, after }) => (after > before ? null : `head goes back from ${before} to ${after}`),
+      },
+    ],
     watched: [headWord, ...subscribers.map(pinsOf)],
     final: (state) => judge(state, { publishers, subscribers, block: plan.block }),
   };

@@ -5,7 +5,15 @@ import type { World } from '../../engine/world.ts';
 import type { ExplorerCase } from '../explorer-case.ts';
 import { runBroker } from './broker-script.ts';
 import { runClient, type Turn } from './client-script.ts';
-import { everythingFree, lockSegments, lockWatched, mutualExclusion, type Seat, TICK_NS } from './lock-memory.ts';
+import {
+  everythingFree,
+  lockRules,
+  lockSegments,
+  lockWatched,
+  mutualExclusion,
+  type Seat,
+  TICK_NS,
+} from './lock-memory.ts';
 import { restartModel, reuseModel } from './lock-succession.ts';
 import { MessageKind, post } from './messages.ts';
 
@@ -61,6 +69,7 @@ function lockModel(
     segments: lockSegments(code, seats),
     participants,
     invariants: [mutualExclusion(code, seats)],
+    stepRules: lockRules(code, seats),
     watched: lockWatched(seats),
     final: (state) => everythingFree(state, seats, living),
   };

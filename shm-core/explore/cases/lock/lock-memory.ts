@@ -7,8 +7,9 @@ import type { LockSegment } from '../../../src/mapping/lock-segment.ts';
 import type { ClaimedPage, ParticipantPages } from '../../../src/mapping/participant-pages.ts';
 import type { CodeUnderTest } from '../../code-under-test.ts';
 import { controlWordsOf, type Segment, type WordRef } from '../../engine/address-space.ts';
-import type { FinalState, Invariant } from '../../engine/case.ts';
+import type { FinalState, Invariant, StepRule } from '../../engine/case.ts';
 import { ScratchRange } from '../../engine/scratch.ts';
+import type { Value } from '../../engine/values.ts';
 import type { World } from '../../engine/world.ts';
 
 export interface Seat {
@@ -98,6 +99,48 @@ export function mutualExclusion(code: CodeUnderTest, seats: readonly Seat[]): In
       return `mutual exclusion: ${names.join(' while ')}`;
     },
   };
+}
+
+/**
+ * Who may change what: tokens only rise; W is taken from its holder by nobody but himself and the broker; nobody is marked as overdue
+ * before his deadline; and only who holds exclusively says that the data is good (or one who is just being removed: his remover
+ * says after it that it is not).
+ */
+export function lockRules(code: CodeUnderTest, seats: readonly Seat[]): StepRule[] {
+  const isOf = (id: Value, name: string): boolean =>
+    seats.some(
+      (seat) => seat.name === name && BigInt(id) >> 32n === code.holderBase(seat.index, seat.generation) >> 32n,
+    );
+  const isBroker = (name: string): boolean => !seats.some((seat) => seat.name === name);
+  return [
+    {
+      word: tokenWord,
+      beside: [],
+      check: ({ before, after }) => (after > before ? null : `the newest token falls from ${before} to ${after}`),
+    },
+    {
+      word: holderWord,
+      beside: [],
+      check: ({ by, before }) =>
+        before === 0n || isOf(before, by) || isBroker(by) ? null : 'takes the lock from another',
+    },
+    {
+      word: dirtyWord,
+      beside: [holderWord],
+      check: ({ by, after, beside: [holder = 0n] }) =>
+        after !== 0n || isOf(holder, by) || holder === code.REMOVING
+          ? null
+          : 'says that the data is good, and does not hold',
+    },
+    ...seats.map((seat): StepRule => {
+      return {
+        word: deadlineOf(seat),
+        beside: ['clock'],
+        check: ({ before, after, beside: [now = 0] }) =>
+          after !== code.removalMark('EXPIRED') || BigInt(now) >= BigInt(before) ? null : `overdue before its deadline`,
+      };
+    }),
+  ];
 }
 
 /** What must be so when nobody can go on: everything is free and nobody waits. */

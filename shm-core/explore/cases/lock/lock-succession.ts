@@ -7,7 +7,15 @@ import type { FinalState, Model } from '../../engine/case.ts';
 import type { World } from '../../engine/world.ts';
 import { type BrokerPlan, runBroker } from './broker-script.ts';
 import { runClient, type Turn } from './client-script.ts';
-import { endedOf, everythingFree, lockSegments, lockWatched, mutualExclusion, type Seat } from './lock-memory.ts';
+import {
+  endedOf,
+  everythingFree,
+  lockRules,
+  lockSegments,
+  lockWatched,
+  mutualExclusion,
+  type Seat,
+} from './lock-memory.ts';
 import { MessageKind, post } from './messages.ts';
 
 /** Old clients A and B, and N of the next broker. */
@@ -40,6 +48,7 @@ export function restartModel(code: CodeUnderTest, turns: RestartCase): Model {
       client(2, { after: 'broker ready', inbox: 'inbox 2' }),
     ],
     invariants: [mutualExclusion(code, seats)],
+    stepRules: lockRules(code, seats),
     watched: lockWatched(seats),
     final: (state) => everythingFree(state, seats, hasDied(state) ? ['A', 'B', 'N'] : ['A', 'B']),
   };
@@ -76,6 +85,7 @@ export function reuseModel(code: CodeUnderTest): Model {
       { name: 'operator', environment: true, script: replaceFirst },
     ],
     invariants: [mutualExclusion(code, seats)],
+    stepRules: lockRules(code, seats),
     watched: lockWatched(seats),
     final: (state) => everythingFree(state, seats, ['A', 'B', 'N']),
   };
