@@ -108,6 +108,9 @@ describe('ls and inspect', () => {
       readers: 1,
       writers: 1,
       maxParticipants: expect.any(Number),
+      dirty: false,
+      fencingToken: inspected.channel.fencingToken,
+      leaseWaiters: 0,
     });
     const text = (await run(env, ['inspect', 'cam/front'])).out;
     expect(text).toContain(`publisher       leasehold publish (pid ${publisherPid}, uid ${uid})`);
@@ -191,7 +194,8 @@ describe('every command', () => {
     });
     const { code, out, err } = await run(env, ['--help']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    for (const name of ['serve', 'health', 'demo', 'publish', 'subscribe', 'ls', 'inspect', 'watch', 'rm']) {
+    const looking = ['ls', 'inspect', 'watch', 'leases', 'rm', 'revoke', 'mark-clean'];
+    for (const name of ['serve', 'health', 'demo', 'publish', 'subscribe', 'lease', 'session', ...looking]) {
       expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
     }
   });

@@ -1,23 +1,19 @@
-// Progress on a terminal, silence in a pipe. `script` gives a command a terminal of its own.
+// Progress on a terminal, silence in a pipe.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { command, LEASEHOLD, leasehold } from '../support/processes.ts';
+import { leasehold } from '../support/processes.ts';
 import { sharedBroker } from '../support/shared-broker.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { STREAM_HEADER, stream } from '../video/y4m-stream.ts';
+import { onTerminal as onTerminalWith, terminalEnv } from './on-terminal.ts';
 import { outcomeOf, said } from './run.ts';
 
 const { env } = sharedBroker();
 const GUARANTEES = ['--overflow', 'block', '--await-subscribers', '1'];
 
-/** The command with a terminal as its stdin, stdout and stderr; what it shows there is the outcome's `out`. */
-function onTerminal(args: readonly string[], more: NodeJS.ProcessEnv = {}) {
-  const words = [process.execPath, LEASEHOLD, ...args].map((word) => `'${word}'`).join(' ');
-  const { NO_COLOR: _, FORCE_COLOR: __, ...neutral } = env;
-  const options = ['--quiet', '--return', '--command', words, '/dev/null'];
-  return command('script', options, { env: { ...neutral, TERM: 'xterm', ...more } });
-}
+const onTerminal = (args: readonly string[], more: NodeJS.ProcessEnv = {}) =>
+  onTerminalWith({ ...terminalEnv(env), ...more }, args);
 
 /** What stands in the last line that was written over and over. */
 function lastLine(shown: string): string | undefined {

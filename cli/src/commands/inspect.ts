@@ -65,6 +65,9 @@ function mappingFacts(mapping: MappingSummary): [string, string][] {
     ['persistent', mapping.persistent ? 'yes' : 'no'],
     ['created', `${mapping.createTime.toISOString()} by ${principalText(mapping.creator)}`],
     ['participants', `${mapping.writers} writing, ${mapping.readers} reading, at most ${mapping.maxParticipants}`],
+    ['data', mapping.dirty ? 'in doubt: an exclusive holder was lost (leasehold mark-clean)' : 'good'],
+    ['fencing token', String(mapping.fencingToken)],
+    ['lease waiters', String(mapping.leaseWaiters)],
   ];
 }
 
@@ -76,7 +79,6 @@ function channelFacts(channel: ChannelSummary): [string, string][] {
     ['published', String(channel.published)],
     ['publisher', channel.publisher === null ? 'none' : principalText(channel.publisher)],
     ['standbys', String(channel.standbys)],
-    ['fencing token', String(channel.fencingToken)],
   ];
   for (const [key, value] of Object.entries(channel.format.attributes ?? {}))
     facts.push([printable(key), printable(value)]);

@@ -21,6 +21,9 @@ const MAPPING: MappingInfo = {
   readers: 1,
   writers: 0,
   maxParticipants: 64,
+  dirty: false,
+  fencingToken: 0n,
+  leaseWaiters: 0,
 };
 
 describe('what is said about a mapping', () => {

@@ -6,10 +6,15 @@ import { Command } from 'commander';
 import * as demo from '../commands/demo.ts';
 import * as health from '../commands/health.ts';
 import * as inspect from '../commands/inspect.ts';
+import * as lease from '../commands/lease.ts';
+import * as leases from '../commands/leases.ts';
 import * as ls from '../commands/ls.ts';
+import * as markClean from '../commands/mark-clean.ts';
 import * as publish from '../commands/publish.ts';
+import * as revoke from '../commands/revoke.ts';
 import * as rm from '../commands/rm.ts';
 import * as serve from '../commands/serve.ts';
+import * as session from '../commands/session.ts';
 import * as subscribe from '../commands/subscribe.ts';
 import * as watch from '../commands/watch.ts';
 import type { CliContext } from './context.ts';
@@ -23,7 +28,22 @@ export interface CommandModule {
 }
 
 /** In the order of the help. */
-const COMMANDS: readonly CommandModule[] = [serve, health, demo, publish, subscribe, ls, inspect, watch, rm];
+const COMMANDS: readonly CommandModule[] = [
+  serve,
+  health,
+  demo,
+  publish,
+  subscribe,
+  lease,
+  session,
+  ls,
+  inspect,
+  watch,
+  rm,
+  leases,
+  revoke,
+  markClean,
+];
 
 const EXAMPLES = `
 Examples:
@@ -31,13 +51,16 @@ Examples:
   leasehold health --ready --wait-ms 5000                wait until it is ready
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | leasehold publish cameras/front
   leasehold subscribe cameras/front | ffplay -
+  leasehold lease jobs/nightly --create 1 -- ./nightly.sh
+                                                         run something one at a time
   leasehold demo                                         see it all at once
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 broker unreachable, 4 denied, 5 not found, 6 timed out;
-129 terminal closed (SIGHUP), 130 Ctrl-C (SIGINT), 143 told to stop (SIGTERM). serve that drained ends with 0.`;
+129 terminal closed (SIGHUP), 130 Ctrl-C (SIGINT), 143 told to stop (SIGTERM). serve that drained ends with 0.
+lease and session end as the command they ran: 128+N when signal N killed it, 126 or 127 when it could not be started.`;
 
 /** Runs the command that `args` (without node and script) name, to its end. Never rejects. */
-export async function runProgram(args: readonly string[], context: CliContext): Promise<ExitCode> {
+export async function runProgram(args: readonly string[], context: CliContext): Promise<number> {
   try {
     await buildProgram(context).parseAsync(args, { from: 'user' });
     if (context.exitCode !== undefined) return context.exitCode;

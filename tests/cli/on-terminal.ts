@@ -1,0 +1,14 @@
+/** Commands on a terminal of their own: `script` gives them one as their stdin, stdout and stderr. */
+import { command, LEASEHOLD, type RunningProcess } from '../support/processes.ts';
+
+/** `leasehold ARGS` there; what it shows is its stdout, what is written to its stdin is typed. */
+export function onTerminal(env: NodeJS.ProcessEnv, args: readonly string[]): RunningProcess {
+  const words = [process.execPath, LEASEHOLD, ...args].map((word) => `'${word}'`).join(' ');
+  const options = ['--quiet', '--return', '--command', words, '/dev/null'];
+  return command('script', options, { env });
+}
+
+/** Without what decides about colours elsewhere. */
+export function terminalEnv({ NO_COLOR: _, FORCE_COLOR: __, ...neutral }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...neutral, TERM: 'xterm' };
+}
