@@ -68,7 +68,7 @@ export class MappingSeats {
   look(): void {
     for (const mode of ['shared', 'exclusive'] as const) {
       const open = this.get(mode);
-      if (open === null || !open.seat.deleted || open.busy) continue;
+      if (open === null || open.closing || !open.seat.deleted || open.busy) continue;
       this.deleted = true;
       this.#seats[mode] = null;
       open.close().catch(() => undefined);
@@ -113,6 +113,10 @@ export class OpenSeat implements SessionChild {
     this.queue = new LeaseQueue(this.seat, onDeleted);
   }
 
+  /** Whether its memory may be gone: nothing of it is looked at any more. */
+  get closing(): boolean {
+    return this.#closing !== null;
+  }
   /** Whether somebody has a lease from here, or waits for one. */
   get busy(): boolean {
     return this.seat.occupied || this.queue.busy;

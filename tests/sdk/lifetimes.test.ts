@@ -51,6 +51,20 @@ describe('closing a connection', () => {
     await broker.close();
     await failed;
   });
+
+  it('ends its leases, and looks no more at the memory that they were in', async () => {
+    await using other = await connect({ runtimeDir });
+    const mapping = await other.createMapping('closing/leases', { sizeBytes: 4096, persistent: true });
+    const broker = await connect({ runtimeDir });
+    const lease = await (await broker.mapping('closing/leases')).lease('exclusive');
+    expect(lease.bytes.length).toBe(4096);
+    await broker.close();
+    expect(lease.bytes.length).toBe(0);
+    const next = await mapping.lease('exclusive', { waitMs: 0 });
+    expect(next.previousOwnerDied).toBe(false);
+    next.release();
+    await other.deleteMapping('closing/leases');
+  });
 });
 
 describe('a publisher', () => {
