@@ -92,15 +92,20 @@ describe('readers of one process', () => {
 
   it('keep the hold until the last deadline of any of them', async () => {
     const world = await LeaseWorld.create();
-    const mine = await world.seat('shared', 0);
+    const [mine, other] = [await world.seat('shared', 0), await world.seat('exclusive', 1)];
     const long = mine.queue.tryTake(10_000e6, false);
     const short = mine.queue.tryTake(1_000e6, false);
     await world.time.pass(1_001);
     expect([short?.lost.aborted, long?.lost.aborted]).toEqual([true, false]);
     expect(world.holds).toEqual(['shared 0']);
-    await world.time.pass(9_000);
+    const writing = other.queue.take(wish({ waitMs: 60_000 }));
+    await world.time.pass(8_000);
+    world.pump();
+    expect(world.holds).toEqual(['shared 0']);
+    await world.time.pass(1_000);
     expect(long?.lost.aborted).toBe(true);
-    expect(world.holds).toEqual([]);
+    await writing;
+    expect(world.holds).toEqual(['exclusive 1']);
   });
 
   it('do not join while a writer waits, but come after him, as one group', async () => {
@@ -168,6 +173,33 @@ describe('a wait at the broker', () => {
     answered.resolve();
     await expect(waiting).rejects.toMatchObject({ code: 'ABORTED', cause: 'enough' });
     (await next).release();
+    expect(world.holds).toEqual([]);
+  });
+
+  it('that is aborted in the moment of the grant holds nothing', async () => {
+    const { world, mine, other } = await writers();
+    const holder = taken(other);
+    const controller = new AbortController();
+    const waiting = mine.queue.take(wish({ signal: controller.signal }));
+    waiting.catch(() => undefined);
+    await settled();
+    holder.release();
+    controller.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(world.holds).toEqual([]);
+  });
+
+  it('is not passed by one of the same process that tries while the request is on its way', async () => {
+    const { world, mine, other } = await writers();
+    const holder = taken(other);
+    const delivered = Promise.withResolvers<void>();
+    world.requests = delivered.promise;
+    const waiting = mine.queue.take(wish());
+    await settled();
+    holder.release();
+    expect(mine.queue.tryTake(TTL_NS, true)).toBeNull();
+    delivered.resolve();
+    (await waiting).release();
     expect(world.holds).toEqual([]);
   });
 

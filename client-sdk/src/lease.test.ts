@@ -66,6 +66,16 @@ describe('the bytes of a lease', () => {
     expect(all.holds).toEqual(['exclusive 5']);
   });
 
+  it('are not given once it was taken away, though nobody rang', async () => {
+    const { world: all, mine } = await world();
+    const lease = taken(mine);
+    const { bytes } = lease;
+    mine.clock.look = () => undefined;
+    all.revoke(all.holdOf(0));
+    expect([lease.bytes.length, bytes.length]).toEqual([0, 0]);
+    expect(reasonOf(lease)).toBe('REVOKED');
+  });
+
   it('that somebody else transferred are told at the release, and leave the data in doubt', async () => {
     const { world: all, mine } = await world();
     const lease = taken(mine);

@@ -41,6 +41,8 @@ export class LeaseWorld {
   readonly memory: BrokerMapping;
   /** What the broker was asked, by name. */
   readonly asked: string[] = [];
+  /** Requests reach the broker when this is resolved. */
+  requests: Promise<void> | null = null;
   /** The broker does not answer withdrawals until this is resolved. */
   withdrawals: Promise<void> = Promise.resolve();
   /** What the next requests are refused with. */
@@ -132,6 +134,7 @@ export class LeaseWorld {
     this.asked.push(`${mode}, wait ${waitMs}, ttl ${ttlMs}`);
     const refusal = this.refusals.shift();
     if (refusal !== undefined) throw refusal;
+    if (this.requests !== null) await this.requests;
     const participant = this.memory.participant(index);
     if (participant === undefined) throw new Error(`no participant ${index}`);
     const { promise, resolve, reject } = Promise.withResolvers<bigint>();
