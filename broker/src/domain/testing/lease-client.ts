@@ -138,10 +138,11 @@ export class LeaseClient {
     lock.join(participant, this.session);
   }
 
-  #heldByOthers({ id, lock, outcome }: Call): void {
+  #heldByOthers({ id, mode, lock, outcome }: Call): void {
     const told = outcome?.kind === 'failed' ? outcome.code : outcome?.kind;
     this.#world.expect(told === 'LEASE_HELD', () => `${lock.name}: with no time to wait the answer is ${told}`);
     lock.model.cancel(id, this.#world.nowNs);
+    this.#world.happened.add(`${mode} held by others`);
   }
 
   /** Takes the call back. After its answer that changes nothing. */
@@ -154,6 +155,7 @@ export class LeaseClient {
     this.#world.expect(told === 'ABORTED', () => `${lock.name}: a cancelled call is answered ${told}`);
     lock.model.cancel(id, this.#world.nowNs);
     this.calls = this.calls.filter((other) => other !== call);
+    this.#world.happened.add(`${call.mode} cancelled while waiting`);
   }
 
   /** What was answered is taken in. */

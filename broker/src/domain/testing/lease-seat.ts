@@ -84,12 +84,20 @@ export class LeaseSeat {
       if (!(error instanceof TokensExhaustedError)) throw error;
       hold = 'tokens-exhausted';
     }
+    this.#world.happened.add(this.#happening(mode, hold));
     if (hold === null && this.#pageMissing) return false;
     this.#compareTry(mode, hold, this.#world.nowNs + BigInt(ttlNs));
     if (hold === null || hold === 'tokens-exhausted') return false;
     this.#keep(hold);
     if (mode === 'exclusive') this.#world.used(this.lock.name, hold.fencingToken);
     return true;
+  }
+
+  #happening(mode: LockMode, hold: Hold | 'tokens-exhausted' | null): string {
+    if (hold === 'tokens-exhausted') return `${mode} not taken in memory: no token left`;
+    if (hold === null)
+      return this.#pageMissing ? `${mode} not taken in memory: a page is missing` : `${mode} refused in memory`;
+    return `${mode} taken in memory${this.attachment.active ? '' : ', its session over'}`;
   }
 
   #compareTry(mode: LockMode, hold: Hold | 'tokens-exhausted' | null, deadlineNs: bigint): void {
@@ -124,6 +132,7 @@ export class LeaseSeat {
 
   /** @returns whether the broker's bell was rung */
   release(hold: Hold): boolean {
+    if (this.lock.model.holdOf(hold.id) === null) this.#world.happened.add('released late');
     return this.#ringing(() => {
       this.#same('release', this.#words.release(hold), this.lock.model.release(hold.id));
     });
@@ -138,6 +147,7 @@ export class LeaseSeat {
     });
   }
   downgrade(hold: Hold): boolean {
+    if (this.lock.model.contended) this.#world.happened.add('downgraded while others wait');
     return this.#ringing(() => {
       const shared = this.#words.downgrade(hold);
       const id = shared?.id ?? this.participant << 32n;
@@ -148,6 +158,8 @@ export class LeaseSeat {
   renew(hold: Hold, ttlMs: number): void {
     const should = this.lock.model.holdOf(hold.id);
     const deadlineNs = this.#world.nowNs + BigInt(ttlMs * NS_PER_MS);
+    if (should === null) this.#world.happened.add('renewed late');
+    else if (should.deadlineNs < this.#world.nowNs) this.#world.happened.add('renewed after its deadline');
     this.#same('renew', this.#words.renew(hold, ttlMs * NS_PER_MS), should !== null);
     if (should !== null) should.deadlineNs = deadlineNs;
   }

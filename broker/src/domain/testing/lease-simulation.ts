@@ -15,9 +15,9 @@ import { Random } from './random.ts';
 const CLIENTS_MAX = 6;
 const NAMES = ['m', 'c'];
 const ELAPSED_MS = [0, 0.3, 1, 10, 60, 120, 400, 1100, 6000];
-/** Episodes in which fencing tokens run out, and in which nobody helps whoever does not ring. */
-const SCARCE_TOKENS = 0.03;
-const TOKENS_LEFT = 12n;
+/** Episodes in which fencing tokens run out. */
+const SCARCE_TOKENS = 0.05;
+const TOKENS_LEFT = 3n;
 const WAIT_MS_MAX = 120_000;
 const QUIET_ROUND_MS = 5000;
 const QUIET_ROUNDS_MAX = 200;
@@ -104,7 +104,10 @@ export class LeaseSimulation {
     for (const name of NAMES) {
       const lock = before.get(name) ?? null;
       const half = halfRemoved && lock?.model.writer != null;
-      if (half && lock !== null) lock.words.lock.storeHolder(REMOVING);
+      if (half) {
+        lock?.words.lock.storeHolder(REMOVING);
+        world.happened.add('the last broker died in a removal');
+      }
       const next = await world.create(core, this.#admin, name, lock);
       if (lock === null) this.#newTokens(next);
       else next.model.restart(next.mapping.firstToken, core.tokens.limit, half);

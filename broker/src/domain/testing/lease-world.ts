@@ -11,7 +11,7 @@ import { createMapping } from '../mapping-operations.ts';
 import type { OwnedMapping } from '../owned-mapping.ts';
 import { ownerOnly } from '../policy.ts';
 import type { Session } from '../session.ts';
-import { LeaseModel, participantOf } from './lease-model.ts';
+import { type Answer, LeaseModel, participantOf } from './lease-model.ts';
 import { hex, LockUnderTest, type Pending, type Removal } from './lock-under-test.ts';
 import { Random } from './random.ts';
 import { SurvivingMemory, type SurvivingWords } from './surviving-memory.ts';
@@ -37,6 +37,8 @@ export class LeaseWorld {
   /** By name, those that were not deleted; and those that were, while somebody has them. */
   readonly locks = new Map<string, LockUnderTest>();
   readonly deleted = new Set<LockUnderTest>();
+  /** What kinds of things came about. */
+  readonly happened = new Set<string>();
   /** The newest token that a writer was given, by name: brokers come and go, and mappings too. */
   readonly #newestTokens = new Map<string, bigint>();
   /** What a new broker removes of what it found, it tells before its mapping is known here. */
@@ -198,6 +200,7 @@ export class LeaseWorld {
       this.expect(this.nowNs >= waitUntilNs, () => `${lock.name}: ${hex(id)} timed out too early`);
       lock.model.cancel(id, this.nowNs);
       lock.pending.delete(id);
+      this.happened.add(`${call.mode} timed out`);
     }
     let difference = lock.difference(this.core !== null);
     if (this.core !== null && (difference !== null || lock.removed.length > lock.model.removals.length)) {
@@ -217,7 +220,8 @@ export class LeaseWorld {
     const should = model.removals.splice(0);
     const [got, expected] = [removalLine(removed.splice(0)), removalLine(should)];
     this.expect(got === expected, () => `${name}: removed were ${got}, should have been ${expected}`);
-    for (const { id, reason } of should) {
+    for (const { id, mode, reason } of should) {
+      this.happened.add(`${mode} removed: ${reason}`);
       const at = this.#toldOwners.indexOf(`${hex(id)} ${reason}`);
       this.expect(
         at >= 0 === lock.canBeTold(id),
@@ -236,6 +240,7 @@ export class LeaseWorld {
       if (answer === null && call.outcome === null) continue;
       const [got, should] = [describe(call.outcome), describe(answer)];
       this.expect(got === should, () => `${lock.name}: ${hex(call.id)} was told ${got}, should be ${should}`);
+      if (answer !== null) this.happened.add(happening(lock.channel ? 'publisher' : call.mode, answer));
       if (answer?.kind === 'granted' && call.mode === 'exclusive') this.used(lock.name, answer.fencingToken);
       // A publisher that cannot have the lease has lost its place.
       if (lock.channel && answer?.kind !== 'granted') lock.model.end(participantOf(call.id), 'OWNER_DIED', this.nowNs);
@@ -249,6 +254,7 @@ export class LeaseWorld {
     if (this.core === null || !lock.model.headIsFree(this.nowNs)) lock.freeSinceNs = null;
     else lock.freeSinceNs ??= this.nowNs;
     const since = lock.freeSinceNs ?? this.nowNs;
+    if (since < this.nowNs) this.happened.add('somebody waits while the bell is not heard');
     this.expect(this.nowNs - since <= LOOK_AGAIN_NS, () => `${lock.name}: nobody is in the way since ${since} ns`);
   }
 }
@@ -271,4 +277,9 @@ function describe(outcome: Pending['outcome']): string {
   if (outcome.kind === 'failed') return outcome.code;
   if (outcome.kind !== 'granted') return CODES[outcome.kind];
   return `granted with token ${outcome.fencingToken}, dirty ${hex(outcome.dirty)}`;
+}
+
+function happening(who: string, answer: Answer): string {
+  if (answer.kind !== 'granted') return `${who} not granted: ${answer.kind}`;
+  return answer.dirty === 0n ? `${who} granted` : `${who} granted, dirty`;
 }

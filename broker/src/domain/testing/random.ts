@@ -3,7 +3,7 @@ export class Random {
   #state: number;
 
   constructor(seed: number) {
-    this.#state = (seed ^ 0x9e37_79b9) >>> 0;
+    this.#state = Math.imul(seed, 0x9e37_79b1) >>> 0;
   }
 
   /** 0 ≤ x < 1 (mulberry32). */
