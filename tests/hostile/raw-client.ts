@@ -9,6 +9,7 @@ import {
   createServiceClient,
   decodeAttach,
   encodeAttach,
+  LeaseService,
   MappingService,
   SessionService,
 } from '@leasehold/proto';
@@ -124,6 +125,7 @@ export function rawRpc(runtimeDir: string, token?: Uint8Array) {
     options: { metadata },
     mappings: createServiceClient(MappingService, client),
     channels: createServiceClient(ChannelService, client),
+    leases: createServiceClient(LeaseService, client),
     sessions: createServiceClient(SessionService, client),
     admin: createServiceClient(AdminService, client),
     close: () => client.close(),
