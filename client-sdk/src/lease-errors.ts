@@ -37,10 +37,10 @@ export const leaseViewStolen = (name: string): LeaseholdError =>
 export const mappingDeleted = (name: string): LeaseholdError =>
   new LeaseholdError('MAPPING_DELETED', `${name} was deleted; create it again if it is still wanted`);
 
-/** Waited in vain for a lease that this process itself has. */
+/** Waited in vain behind this process itself. */
 export function heldHere(name: string, mode: LockMode, waitMs: number): LeaseholdError {
   const code = waitMs === 0 ? 'LEASE_HELD' : 'LEASE_TIMEOUT';
-  const why = `this process itself has a lease in the way of the ${mode} lease of ${name}`;
+  const why = `this process itself has, or waits for, a lease that comes before this ${mode} lease of ${name}`;
   return new LeaseholdError(code, `waited ${waitMs} ms: ${why}; release it, or wait for longer`, {
     metadata: { mapping: name, pid: String(process.pid), waitMs: String(waitMs) },
   });

@@ -250,6 +250,19 @@ describe('a wait at the broker', () => {
     expect(world.asked).toEqual(['exclusive, wait 0, ttl 5000']);
   });
 
+  it('goes on past the longest wait that the broker grants', async () => {
+    const { world, mine, other } = await writers();
+    const holder = taken(other);
+    world.waitMsMax = 1_000;
+    const waiting = mine.queue.take(wish({ waitMs: 3_500 }));
+    waiting.catch(() => undefined);
+    await world.time.pass(3_000);
+    expect(await stateOf(waiting)).toBe('waits');
+    await world.time.pass(1_000);
+    expect(await stateOf(waiting)).toBe('LEASE_TIMEOUT');
+    holder.release();
+  });
+
   it('ends when the place is closed, and nothing is queued any more', async () => {
     const { world, mine, other } = await writers();
     taken(other);

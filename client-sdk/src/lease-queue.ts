@@ -21,6 +21,8 @@ const WITHDRAW_AGAIN_MS = 100;
 const JOIN_AGAIN_MS = 10;
 /** Pause after a refusal that may pass, ms; doubles with every one. */
 const REFUSED_PAUSE_MS = 5;
+/** Two clocks may disagree by so much about when a wait is over, ms. */
+const TIMER_SLACK_MS = 100;
 const NS_PER_MS = 1e6;
 
 /** After these it is not known whether the request is queued, granted or neither. */
@@ -202,10 +204,20 @@ export class LeaseQueue {
     const why = asLeaseholdError(error);
     const code = why instanceof LeaseholdError ? why.code : 'INTERNAL';
     // A broker that does not answer is not waited for.
-    if (code === 'TIMED_OUT') for (const waiter of [...group]) this.#refuse([waiter], this.#whyLate(waiter));
+    if (code === 'TIMED_OUT') this.#refuseLate([]);
     if (IN_DOUBT.includes(code)) await this.#withdraw(holdId);
     if (code === 'LEASE_HELD') {
-      for (const waiter of group) if (waiter.wish.waitMs === 0) this.#refuse([waiter], why);
+      this.#refuse(
+        [...group].filter(({ wish }) => wish.waitMs === 0),
+        why,
+      );
+    } else if (code === 'LEASE_TIMEOUT') {
+      // The broker has a bound of its own. Whoever wished to wait for longer asks again.
+      const soonNs = seat.clock.nowNs() + TIMER_SLACK_MS * NS_PER_MS;
+      this.#refuse(
+        [...group].filter(({ untilNs }) => untilNs <= soonNs),
+        why,
+      );
     } else if (mayPass(why) && seat.broker.lost === null) {
       await this.#pauseAfter(group, why);
     } else {
@@ -267,9 +279,11 @@ export class LeaseQueue {
     }
   }
 
-  #whyLate({ wish: { waitMs } }: LeaseWaiter): LeaseholdError {
+  #whyLate(waiter: LeaseWaiter): LeaseholdError {
     const { name, mode, occupied } = this.#seat;
-    return occupied || waitMs === 0 ? heldHere(name, mode, waitMs) : leaseTimeout(name, mode, waitMs);
+    const { waitMs } = waiter.wish;
+    const behindOurOwn = occupied || this.#round?.group.has(waiter) === false;
+    return behindOurOwn ? heldHere(name, mode, waitMs) : leaseTimeout(name, mode, waitMs);
   }
 
   /** One that waits no longer. If it was the last one for whom the broker was asked, it ends when that is withdrawn. */
@@ -297,8 +311,7 @@ export class LeaseQueue {
   }
 }
 
-const mayPass = (why: unknown): boolean =>
-  why instanceof LeaseholdError && why.retryable && why.code !== 'LEASE_TIMEOUT' && why.code !== 'TIMED_OUT';
+const mayPass = (why: unknown): boolean => why instanceof LeaseholdError && why.retryable && why.code !== 'TIMED_OUT';
 
 function tokensExhausted(name: string, error: unknown): unknown {
   if (!(error instanceof TokensExhaustedError)) return error;

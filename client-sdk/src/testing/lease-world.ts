@@ -41,6 +41,8 @@ export class LeaseWorld {
   readonly memory: BrokerMapping;
   /** What the broker was asked, by name. */
   readonly asked: string[] = [];
+  /** No wait is longer than that, ms. */
+  waitMsMax = Number.POSITIVE_INFINITY;
   /** Requests reach the broker when this is resolved. */
   requests: Promise<void> | null = null;
   /** The broker does not answer withdrawals until this is resolved. */
@@ -142,7 +144,7 @@ export class LeaseWorld {
     signal.addEventListener('abort', () => reject(new LeaseholdError('ABORTED', 'aborted')));
     this.#arbiter.request({ participant, id: holdId, mode, ttlNs: ttlMs * NS_PER_MS });
     const code = waitMs === 0 ? 'LEASE_HELD' : 'LEASE_TIMEOUT';
-    const over = this.time.after(waitMs, () => {
+    const over = this.time.after(Math.min(waitMs, this.waitMsMax), () => {
       this.#arbiter.cancel(holdId);
       reject(new LeaseholdError(code, `waited ${waitMs} ms`));
     });
