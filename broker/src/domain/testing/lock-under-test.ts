@@ -98,7 +98,25 @@ export class LockUnderTest {
     const page = this.#pageDifference();
     if (page !== null || !hasBroker) return page;
     const waiting = ids(mapping.lock.waiting);
-    return waiting === ids(model.queue) ? null : `waiting are ${waiting}, should be ${ids(model.queue)}`;
+    if (waiting === ids(model.queue)) return this.#proxyDifference();
+    return `waiting are ${waiting}, should be ${ids(model.queue)}`;
+  }
+
+  /** Of the participants that the broker keeps for RPC alone, one for a session may be idle. Null when it is so. */
+  #proxyDifference(): string | null {
+    const { readers, writer, queue } = this.model;
+    const idle = new Set<Session>();
+    for (const { part, place, session, active } of this.mapping.members.values()) {
+      if (part.kind !== 'proxy' || !active) continue;
+      const participant = participantOf(holderBase(place.index, place.generation));
+      const busy = [writer, readers.get(participant), ...queue].some(
+        (one) => one && participantOf(one.id) === participant,
+      );
+      if (busy) continue;
+      if (idle.has(session)) return `${session.name} has two idle proxies`;
+      idle.add(session);
+    }
+    return null;
   }
 
   #pageDifference(): string | null {
