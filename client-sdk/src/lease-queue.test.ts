@@ -244,7 +244,12 @@ describe('a wait at the broker', () => {
   it('of no time at all asks the broker once', async () => {
     const { world, mine, other } = await writers();
     taken(other);
+    const delivered = Promise.withResolvers<void>();
+    world.requests = delivered.promise;
     const waiting = mine.queue.take(wish({ waitMs: 0 })).catch((error: LeaseholdError) => error.code);
+    // However long the answer takes.
+    await world.time.pass(100);
+    delivered.resolve();
     await world.time.pass(1);
     expect(await waiting).toBe('LEASE_HELD');
     expect(world.asked).toEqual(['exclusive, wait 0, ttl 5000']);

@@ -160,14 +160,20 @@ export class LeaseQueue {
     // Who does not wait at all gets his answer first; the others come with him if it is a good one.
     const patient = group.every(({ wish }) => wish.waitMs > 0);
     const nowNs = seat.clock.nowNs();
-    const untilNs = patient ? Math.max(...group.map((waiter) => waiter.untilNs)) : nowNs;
+    const untilNs = Math.max(...group.map((waiter) => waiter.untilNs));
     const request = {
       mode: seat.mode,
       holdId: seat.nextHoldId(),
       ttlMs: Math.max(...group.map(({ wish }) => wish.ttlNs)) / NS_PER_MS,
       waitMs: patient ? Math.max(1, Math.ceil((untilNs - nowNs) / NS_PER_MS)) : 0,
     };
-    const round = { group: new Set(group), untilNs, abort: new AbortController(), over: Promise.withResolvers<void>() };
+    // When the broker will have answered, but for the time that an answer takes.
+    const round = {
+      group: new Set(group),
+      untilNs: patient ? untilNs : 0,
+      abort: new AbortController(),
+      over: Promise.withResolvers<void>(),
+    };
     this.#round = round;
     try {
       const fencingToken = await seat.broker.acquire(request, round.abort.signal);
