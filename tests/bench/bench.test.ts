@@ -23,6 +23,7 @@ function checkLeases({ results, rpcRatio }: LeaseReport): void {
   // Two rounds: of ten grants of a round, one has no hand-over before it; two deaths.
   expect(ofId('hand-over')?.latency.n).toBe(18);
   expect(ofId('death')?.latency.n).toBe(4);
+  expect(ofId('death-kernel')?.latency.n).toBe(4);
   expect(rpcRatio).toBe((ofId('rpc-pair')?.latency.p50Ns ?? 0) / 2 / (ofId('rpc-bare')?.latency.p50Ns ?? 0));
 }
 

@@ -38,7 +38,7 @@ export interface RpcTimes {
 }
 
 /** Measured between processes. */
-export type LeaseFigureId = TakeId | 'rpc-pair' | 'rpc-bare' | 'hand-over' | 'death';
+export type LeaseFigureId = TakeId | 'rpc-pair' | 'rpc-bare' | 'hand-over' | 'death' | 'death-kernel';
 
 const takeName = ({ mode, call, view }: Take): string =>
   `${call === 'lease' ? 'await lease' : 'tryLease'}('${mode}')${view ? ', a byte of its view' : ''}, release()`;
@@ -49,6 +49,7 @@ export const LEASE_FIGURES: ReadonlyMap<LeaseFigureId, string> = new Map<LeaseFi
   ['rpc-bare', 'RPC of the same client in between: GetBrokerInfo, one call'],
   ['hand-over', 'process to process: `release()` to granted, exclusive'],
   ['death', 'SIGKILL of the holder to granted, exclusive'],
+  ['death-kernel', 'of which: SIGKILL to the kernel having closed its sockets'],
 ]);
 
 export interface LeaseResult {

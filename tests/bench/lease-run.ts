@@ -1,4 +1,5 @@
 /** The leases of one round: asks the two sides, and starts and kills the holders that are to die. */
+import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { monotonicNs } from '@leasehold/client';
 import {
@@ -20,6 +21,14 @@ export interface LeasePlan {
   /** How often each side gets the lease. */
   readonly handOvers: number;
   readonly deaths: number;
+}
+
+/** From just before the signal. */
+interface Death {
+  /** Until the next one had the lease. */
+  readonly grantedNs: number;
+  /** Until the socket between the killed process and this one was closed: by then the kernel had unmapped its memory. */
+  readonly closedNs: number;
 }
 
 /** Processes that wait to be killed, at once: started before anything is measured, so that their start is not in the way. */
@@ -58,30 +67,40 @@ export class LeaseRun {
     const sides = [this.#sender, this.#receiver];
     const handOvers = await Promise.all(sides.map((side) => side.ask<number[]>({ do: 'hand-over-lease', count })));
     add('hand-over', handOvers.flat());
-    add('death', await this.#deaths(this.#plan.deaths));
+    const deaths = await this.#deaths(this.#plan.deaths);
+    add(
+      'death',
+      deaths.map(({ grantedNs }) => grantedNs),
+    );
+    add(
+      'death-kernel',
+      deaths.map(({ closedNs }) => closedNs),
+    );
   }
 
-  async #deaths(count: number): Promise<number[]> {
-    const tookNs: number[] = [];
+  async #deaths(count: number): Promise<Death[]> {
+    const deaths: Death[] = [];
     for (let left = count; left > 0; left -= VICTIMS_MAX) {
       const victims = Array.from({ length: Math.min(left, VICTIMS_MAX) }, this.#startVictim);
       try {
         await Promise.all(victims.map((victim) => victim.ask({ do: 'open-lease-victim' })));
-        for (const victim of victims) tookNs.push(await this.#death(victim));
+        for (const victim of victims) deaths.push(await this.#death(victim));
       } finally {
         await Promise.all(victims.map(({ child }) => stop(child)));
       }
     }
-    return tookNs;
+    return deaths;
   }
 
-  async #death(victim: Side): Promise<number> {
+  async #death(victim: Side): Promise<Death> {
     await victim.ask({ do: 'hold-lease' });
     await this.#receiver.ask({ do: 'await-lease' });
     await nextTurn();
+    const closed = once(victim.child, 'disconnect').then(() => monotonicNs());
     const killedNs = monotonicNs();
     victim.child.kill('SIGKILL');
-    return (await this.#receiver.ask<number>({ do: 'collect-lease' })) - killedNs;
+    const grantedNs = (await this.#receiver.ask<number>({ do: 'collect-lease' })) - killedNs;
+    return { grantedNs, closedNs: (await closed) - killedNs };
   }
 
   report(): LeaseReport {

@@ -107,7 +107,8 @@ rows in which one process takes and releases in memory are means of ${PAIRS_PER_
 \`await\` is part of the pair; the other rows are single ones. RPC: one client that asks one thing at a time, in turn with the bare call.
 From process to process, and after a death: the next one waits in the broker's queue, in \`await lease()\`, and everybody sleeps, when the
 holder's clock is read, just before \`release()\`, or the killer's, just before the signal; the second reading is of the next one, once it has the lease.
-Every death is that of a process newly started, which had the lease in its memory.`;
+Every death is that of a process newly started, which had the lease in its memory; the kernel unmaps the memory of a process before it closes
+its sockets, by which the broker knows, so that what is left of the time is what the broker and the next holder take.`;
 
 export function markdown(report: BenchReport): string {
   return [
