@@ -33,3 +33,6 @@ export const isHoldId = (value: bigint): boolean => value >> INDEX_SHIFT !== 0n;
 export const holdIndex = (id: bigint): number => Number(id >> INDEX_SHIFT) - 1;
 /** Generation of a hold id. */
 export const holdGeneration = (id: bigint): number => Number((id >> GENERATION_SHIFT) & GENERATION_MASK);
+/** Whether a value of W or H names that participant. */
+export const isHoldOf = (id: bigint, { index, generation }: { index: number; generation: number }): boolean =>
+  isHoldId(id) && holdIndex(id) === index && holdGeneration(id) === generation;

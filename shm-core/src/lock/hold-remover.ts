@@ -5,7 +5,7 @@
  */
 import type { LockSegment } from '../mapping/lock-segment.ts';
 import type { ParticipantPage } from '../mapping/participant-page.ts';
-import { FREE, holdGeneration, holdIndex, type LockMode, REMOVING, RESERVED } from './hold-id.ts';
+import { FREE, holdGeneration, holdIndex, isHoldOf, type LockMode, REMOVING, RESERVED } from './hold-id.ts';
 import { isRemovalMark, type RemovalReason, removalMark, removalReason } from './removal.ts';
 
 /** A participant whose page is there, whether or not its rights stand. */
@@ -60,9 +60,9 @@ export class HoldRemover {
 
   /** H was seen not to be free: removes it if it is stale. @returns whether it is in nobody's way any more */
   clearShared(participant: LockParticipant, seen: bigint): boolean {
-    const reason = this.#staleReason(seen, participant);
+    const reason = isHoldOf(seen, participant) ? this.#staleReason(seen, participant) : 'OWNER_DIED';
     if (reason === null) return false;
-    this.removeShared(participant.page, seen, reason);
+    this.removeShared(participant, seen, reason);
     return true;
   }
 
@@ -98,10 +98,10 @@ export class HoldRemover {
 
   /** The same for a shared hold. */
   takeShared(id: bigint, reason: RemovalReason): boolean {
-    const page = this.pageOf(id);
-    if (page === undefined || page.sharedHold !== id) return false;
-    this.#mark(id, () => page.sharedHold, reason);
-    return this.removeShared(page, id, reason);
+    const participant = this.#participantOf(id);
+    if (participant === undefined || participant.page.sharedHold !== id) return false;
+    this.#mark(id, () => participant.page.sharedHold, reason);
+    return this.removeShared(participant, id, reason);
   }
 
   /**
@@ -117,9 +117,10 @@ export class HoldRemover {
     }
   }
 
-  removeShared(page: ParticipantPage, id: bigint, reason: RemovalReason): boolean {
-    if (!page.casSharedHold(id, FREE)) return false;
-    this.#ports.onRemoved({ id, mode: 'shared' }, reason);
+  /** A participant may write anything into its own page: what does not name it is no hold, and its removal nobody's loss. */
+  removeShared(participant: LockParticipant, id: bigint, reason: RemovalReason): boolean {
+    if (!participant.page.casSharedHold(id, FREE)) return false;
+    if (isHoldOf(id, participant)) this.#ports.onRemoved({ id, mode: 'shared' }, reason);
     return true;
   }
 
@@ -139,7 +140,10 @@ export class HoldRemover {
 
   /** The page of a hold's participant, while it is the same participant's. */
   pageOf(id: bigint): ParticipantPage | undefined {
+    return this.#participantOf(id)?.page;
+  }
+  #participantOf(id: bigint): LockParticipant | undefined {
     const participant = this.#ports.participant(holdIndex(id));
-    return participant?.generation === holdGeneration(id) ? participant.page : undefined;
+    return participant?.generation === holdGeneration(id) ? participant : undefined;
   }
 }

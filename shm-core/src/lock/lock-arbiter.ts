@@ -5,7 +5,7 @@
  * The words may have been written by anybody: whatever they hold, the pump ends.
  */
 import type { LockSegment } from '../mapping/lock-segment.ts';
-import { FREE, holdGeneration, holdIndex, isHoldId, type LockMode, RESERVED } from './hold-id.ts';
+import { FREE, isHoldId, isHoldOf, type LockMode, RESERVED } from './hold-id.ts';
 import { HoldRemover, type LockParticipant } from './hold-remover.ts';
 import { isRemovalMark, type RemovalReason } from './removal.ts';
 
@@ -102,6 +102,7 @@ export class LockArbiter {
 
   /** Takes a hold away although its deadline has not come. False when there is no such hold. */
   revoke(id: bigint, reason: RemovalReason): boolean {
+    if (!isHoldId(id)) return false;
     const removed =
       this.#lock.holder === id ? this.#remover.takeExclusive(id, reason) : this.#remover.takeShared(id, reason);
     this.pump();
@@ -126,9 +127,9 @@ export class LockArbiter {
     const dropped = this.#queue.filter((request) => isOf(request, index, generation));
     this.#queue.splice(0, this.#queue.length, ...this.#queue.filter((request) => !dropped.includes(request)));
     const holder = this.#lock.holder;
-    if (isHeldBy(holder, index, generation)) this.#remover.takeExclusive(holder, reason);
+    if (isHoldOf(holder, { index, generation })) this.#remover.takeExclusive(holder, reason);
     const shared = this.#ports.participant(index)?.page.sharedHold ?? FREE;
-    if (isHeldBy(shared, index, generation)) this.#remover.takeShared(shared, reason);
+    if (isHoldOf(shared, { index, generation })) this.#remover.takeShared(shared, reason);
     this.pump();
     return dropped;
   }
@@ -151,9 +152,10 @@ export class LockArbiter {
     if (isHoldId(holder)) {
       holds.push({ id: holder, mode: 'exclusive', deadline: this.#remover.pageOf(holder)?.deadline ?? null });
     }
-    for (const { page } of this.#ports.participants()) {
+    for (const participant of this.#ports.participants()) {
+      const { page } = participant;
       const id = page.sharedHold;
-      if (isHoldId(id)) holds.push({ id, mode: 'shared', deadline: page.deadline });
+      if (isHoldOf(id, participant)) holds.push({ id, mode: 'shared', deadline: page.deadline });
     }
     return holds;
   }
@@ -235,7 +237,7 @@ export class LockArbiter {
     else if (holder !== FREE) return this.#remover.clearHolder(holder);
     const left = page.sharedHold;
     if (left !== FREE) {
-      this.#remover.removeShared(page, left, 'EXPIRED');
+      this.#remover.removeShared(head.participant, left, 'EXPIRED');
       return true;
     }
     const deadlineNs = this.#storeDeadline(head);
@@ -272,6 +274,3 @@ export class LockArbiter {
 
 const isOf = ({ participant }: LockRequest, index: number, generation: number): boolean =>
   participant.index === index && participant.generation === generation;
-
-const isHeldBy = (id: bigint, index: number, generation: number): boolean =>
-  isHoldId(id) && holdIndex(id) === index && holdGeneration(id) === generation;
