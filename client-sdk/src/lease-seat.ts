@@ -67,6 +67,7 @@ export class LeaseSeat {
       tokenLimit: parts.terms.tokenLimit,
       nowNs: clock.nowNs,
       ringBroker: () => broker.ring(),
+      isBrokerLost: () => broker.lost !== null,
     });
   }
 
@@ -109,7 +110,7 @@ export class LeaseSeat {
 
   #join(hold: Hold, ttlNs: number): Hold | null {
     // Somebody waits at the broker: nobody goes past him, here neither.
-    return this.mode === 'exclusive' || this.#mapping.lock.queued ? null : this.joinGranted(hold, ttlNs);
+    return this.mode === 'exclusive' || this.#lock.mustQueue ? null : this.joinGranted(hold, ttlNs);
   }
 
   /** One more lease in a hold that was granted for it too. Null when the hold is lost. */

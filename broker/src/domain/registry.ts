@@ -41,6 +41,7 @@ export class Registry {
   readonly #byId = new Map<bigint, OwnedMapping>();
   readonly #watchers = new Set<MappingWatcher>();
   #lastId = 0n;
+  #closed = false;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -205,7 +206,13 @@ export class Registry {
    * finished stream do not keep its channel: they drain what is there.
    */
   forgetIfUnused(mapping: OwnedMapping): void {
-    if (mapping.condemned || mapping.specification.lifetime === 'persistent' || mapping.keepers.size > 0) return;
+    if (
+      this.#closed ||
+      mapping.condemned ||
+      mapping.specification.lifetime === 'persistent' ||
+      mapping.keepers.size > 0
+    )
+      return;
     if (mapping.inUse && mapping.channel?.finished !== true) return;
     this.condemn(mapping);
   }
@@ -220,6 +227,7 @@ export class Registry {
 
   /** Everything goes, whoever uses it: the broker ends. */
   close(): void {
+    this.#closed = true;
     this.#watchers.clear();
     for (const mapping of this.#byId.values()) {
       mapping.lock.freeze();

@@ -33,7 +33,12 @@ export interface ParticipantLockParts {
   readonly nowNs: () => number;
   /** Rings the broker's doorbell. Never blocks, never throws. */
   readonly ringBroker: () => void;
+  /** Whether this process has lost its broker; never, by default. Who waited there waits no more, whatever C says. */
+  readonly isBrokerLost?: () => boolean;
 }
+
+/** Tries to renew a hold that its broker renews at the same time. */
+const RENEW_TRIES_MAX = 4;
 
 /** All fencing tokens of this epoch are used. */
 export class TokensExhaustedError extends Error {
@@ -48,6 +53,7 @@ export class ParticipantLock {
   readonly #tokenLimit: bigint;
   readonly #nowNs: () => number;
   readonly #ringBroker: () => void;
+  readonly #isBrokerLost: () => boolean;
   #serial = 0;
 
   constructor(parts: ParticipantLockParts) {
@@ -58,6 +64,12 @@ export class ParticipantLock {
     this.#tokenLimit = parts.tokenLimit;
     this.#nowNs = parts.nowNs;
     this.#ringBroker = parts.ringBroker;
+    this.#isBrokerLost = parts.isBrokerLost ?? (() => false);
+  }
+
+  /** Whether nobody may take the lock past those who wait at the broker. */
+  get mustQueue(): boolean {
+    return this.#lock.queued && !this.#isBrokerLost();
   }
 
   /** An id that no hold or request of this participant has had. */
@@ -70,7 +82,7 @@ export class ParticipantLock {
   tryShared(ttlNs: number): Hold | null {
     const lock = this.#lock;
     const page = this.#page;
-    if (lock.queued || lock.holder !== FREE || page.sharedHold !== FREE) return null;
+    if (this.mustQueue || lock.holder !== FREE || page.sharedHold !== FREE) return null;
     const id = this.nextHoldId();
     this.#storeDeadline(ttlNs);
     if (!page.casSharedHold(FREE, id)) return null;
@@ -96,7 +108,7 @@ export class ParticipantLock {
   tryExclusive(ttlNs: number): Hold | null {
     const lock = this.#lock;
     if (this.#others === null) throw new Error('a read attachment cannot hold exclusively');
-    if (lock.queued || lock.holder !== FREE) return null;
+    if (this.mustQueue || lock.holder !== FREE) return null;
     const id = this.nextHoldId();
     this.#storeDeadline(ttlNs);
     if (!lock.casHolder(FREE, id)) return null;
@@ -154,9 +166,12 @@ export class ParticipantLock {
    * @returns false when the hold is lost.
    */
   renew(hold: Hold, ttlNs: number): boolean {
-    const seen = this.#page.deadline;
-    if (isRemovalMark(seen)) return false;
-    return this.#page.casDeadline(seen, this.#deadlineAfter(seen, ttlNs)) && this.stillHeld(hold);
+    for (let tries = 0; tries < RENEW_TRIES_MAX; tries += 1) {
+      const seen = this.#page.deadline;
+      if (isRemovalMark(seen)) return false;
+      if (this.#page.casDeadline(seen, this.#deadlineAfter(seen, ttlNs))) return this.stillHeld(hold);
+    }
+    return false;
   }
 
   /** Turns an exclusive hold into a shared one, with no writer in between. Null when it had been lost. */
@@ -184,7 +199,8 @@ export class ParticipantLock {
 
   /** Gives an exclusive hold back whose data is not known to be good, where there is no broker to remove it. */
   abandon(hold: Hold): void {
-    if (hold.mode === 'exclusive') this.#lock.casDirty(hold.dirty, hold.id);
+    // What was in doubt when it was taken may have been declared good since.
+    if (hold.mode === 'exclusive' && !this.#lock.casDirty(hold.dirty, hold.id)) this.#lock.casDirty(0n, hold.id);
     this.release(hold);
   }
 
