@@ -12,7 +12,10 @@ export default defineConfig({
         ssr: { resolve: { conditions: sourceConditions, externalConditions: ['leasehold-source', 'node'] } },
         test: {
           name: 'unit',
-          include: ['{proto,shm-core,broker,client-sdk,cli}/{src,scripts}/**/*.test.ts', 'scripts/**/*.test.ts'],
+          include: [
+            '{proto,shm-core,broker,client-sdk,cli}/{src,scripts,explore}/**/*.test.ts',
+            'scripts/**/*.test.ts',
+          ],
           pool: 'forks',
           sequence: { groupOrder: 0 },
         },

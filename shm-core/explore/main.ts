@@ -1,43 +1,79 @@
 /**
  * `npm run explore`: explores the cases deeper than every run of the tests does, at random where the whole is out of reach, and replays
- * what was found.
+ * what was found. Exit code 1: something is wrong that is not known.
  */
 import { parseArgs } from 'node:util';
-import { CHANNEL_CASES } from './cases/channel/channel-cases.ts';
-import { LOCK_CASES } from './cases/lock/lock-cases.ts';
-import { loadCodeUnderTest } from './code-under-test.ts';
+import { ALL_CASES, caseNamed } from './cases/all-cases.ts';
+import type { ExplorerCase } from './cases/explorer-case.ts';
+import { type CodeUnderTest, loadCodeUnderTest } from './code-under-test.ts';
+import { randomWalks } from './engine/random-walk.ts';
 import { encodeSchedule, replay } from './engine/schedule.ts';
-import { search } from './engine/search.ts';
+import { search, type Violation } from './engine/search.ts';
+
+const USAGE = `npm run explore [-- OPTIONS]
+  --case NAME        one case; otherwise all: ${ALL_CASES.map(({ name }) => name).join(', ')}
+  --bound N|none     preemptions; otherwise as in the tests
+  --seconds N        for each case; otherwise 600
+  --random SEED      walks at random instead of searching
+  --replay SCHEDULE  performs a schedule of --case step by step`;
 
 const { values } = parseArgs({
   options: {
     case: { type: 'string' },
     bound: { type: 'string' },
-    seconds: { type: 'string' },
-    replay: { type: 'string' },
+    seconds: { type: 'string', default: '600' },
     random: { type: 'string' },
+    replay: { type: 'string' },
+    help: { type: 'boolean', default: false },
   },
 });
-const code = await loadCodeUnderTest();
-for (const c of [...CHANNEL_CASES, ...LOCK_CASES]) {
-  if (values.case !== undefined && c.name !== values.case) continue;
-  if (values.replay !== undefined) {
-    const r = replay(c.model(code), values.replay);
-    console.log(r.lines.join('\n'));
-    console.log(r.message);
-    continue;
+
+function show(code: CodeUnderTest, explored: ExplorerCase, schedule: string): void {
+  const { lines, message } = replay(explored.model(code), schedule);
+  console.log(lines.map((line) => `  ${line}`).join('\n'));
+  console.log(`  ⇒ ${message ?? 'nothing is wrong here'}`);
+}
+
+function explore(code: CodeUnderTest, explored: ExplorerCase): Violation | null {
+  const timeLimitMs = Number(values.seconds) * 1000;
+  const model = () => explored.model(code);
+  if (values.random !== undefined) {
+    const { violation, walks, steps } = randomWalks(model, { seed: Number(values.random), timeLimitMs });
+    console.log(`${explored.name}: ${walks} walks, ${steps} steps, seed ${values.random}`);
+    return violation;
   }
-  const bound =
-    values.bound === undefined ? c.ciBound : values.bound === 'none' ? Number.POSITIVE_INFINITY : Number(values.bound);
-  const result = search(() => c.model(code), { bound, timeLimitMs: Number(values.seconds ?? 60) * 1000 });
-  const { violation, ...rest } = result;
-  console.log(c.name, JSON.stringify(rest));
-  if (violation) {
-    console.log(violation.message);
-    const s = encodeSchedule(violation);
-    console.log(s);
-    const r = replay(c.model(code), s);
-    console.log(r.lines.join('\n'));
-    console.log(r.message);
+  const bound = boundOf(explored);
+  const found = search(model, { bound, timeLimitMs });
+  const extent = found.complete ? 'all of it' : 'NOT all of it';
+  const limit = bound === Number.POSITIVE_INFINITY ? 'every interleaving' : `at most ${bound} preemptions`;
+  const figures = `${found.states} states, ${found.transitions} steps, ${(found.elapsedMs / 1000).toFixed(1)} s`;
+  console.log(`${explored.name} (${explored.title}): ${limit}, ${extent}, ${figures}`);
+  return found.violation;
+}
+
+function boundOf({ ciBound }: ExplorerCase): number {
+  if (values.bound === undefined) return ciBound;
+  return values.bound === 'none' ? Number.POSITIVE_INFINITY : Number(values.bound);
+}
+
+async function main(): Promise<void> {
+  if (values.help) return console.log(USAGE);
+  const code = await loadCodeUnderTest();
+  const cases = values.case === undefined ? ALL_CASES : [caseNamed(values.case)];
+  if (values.replay !== undefined) {
+    if (values.case === undefined) throw new Error('--replay needs --case, to know whose schedule it is');
+    for (const explored of cases) show(code, explored, values.replay);
+    return;
+  }
+  for (const explored of cases) {
+    const violation = explore(code, explored);
+    if (violation === null) continue;
+    if (violation.message !== explored.open) process.exitCode = 1;
+    const schedule = encodeSchedule(violation);
+    console.log(`  ${violation.message}${violation.message === explored.open ? ' (known)' : ''}`);
+    console.log(`  npm run explore -- --case ${explored.name} --replay '${schedule}'`);
+    show(code, explored, schedule);
   }
 }
+
+await main();

@@ -30,6 +30,8 @@ export interface Stop {
 /** One that was performed without being a step, for a replay to show. */
 export type Watch = (operation: Operation, before: readonly Value[], result: Value) => void;
 
+const IDLE_ROUNDS_MAX = 100;
+
 class Suspended extends Error {
   override readonly name = 'Suspended';
 }
@@ -54,6 +56,8 @@ export class ParticipantRun {
   #state: string | null = null;
   #report: unknown = null;
   #call: { name: string; left: number } | null = null;
+  /** Checkpoints since the last operation. */
+  #idleRounds = 0;
 
   constructor(space: AddressSpace, sharing: Sharing, participant: { index: number; script: Script }) {
     this.#space = space;
@@ -85,6 +89,7 @@ export class ParticipantRun {
     this.#state = null;
     this.#report = null;
     this.#call = null;
+    this.#idleRounds = 0;
     this.#own.clear();
     this.#scratch.reset();
     let failure: string | null = null;
@@ -119,6 +124,7 @@ export class ParticipantRun {
 
   #perform(operation: Operation): Value {
     if (this.#pending !== null) throw this.#suspended;
+    this.#idleRounds = 0;
     this.#countStep();
     if (!this.#sharing.note(operation, this.#index)) return this.#performUnseen(operation);
     if (this.#position === this.#results.length) {
@@ -164,6 +170,8 @@ export class ParticipantRun {
 
   #checkpoint(state: unknown, report: unknown): void {
     if (this.#pending !== null) throw this.#suspended;
+    this.#idleRounds += 1;
+    if (this.#idleRounds > IDLE_ROUNDS_MAX) throw new ViolationError('it goes round and round and touches no word');
     this.#report = report;
     if (this.#position < this.#results.length) return;
     const own = [...this.#own].sort(([a], [b]) => a - b).map(([address, value]) => `${address}=${showValue(value)}`);

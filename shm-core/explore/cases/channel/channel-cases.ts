@@ -145,16 +145,24 @@ export const CHANNEL_CASES: readonly ExplorerCase[] = [
     publishers: [5],
     subscribers: ['queue', 'latest'],
   }),
-  channelCase('put-back', 'a publisher finds every slot pinned while a subscriber moves along', EVERY, {
-    publishers: [1],
-    subscribers: ['queue', 'latest'],
-    slots: 3,
-    published: 3,
-  }),
+  {
+    name: 'put-back',
+    title: 'a publisher finds every slot pinned while a subscriber moves along',
+    ciBound: 5,
+    // Whoever wants the newest frame finds it marked, and sleeps; the mark is taken back, and nobody rings.
+    open: 'S2: a lost wake-up: it sleeps at 0, and 3 is published',
+    model: (code) => channelModel(code, { publishers: [1], subscribers: ['queue', 'latest'], published: 3 }),
+  },
   channelCase('late-predecessor', 'a publisher that has lost its lease goes on', 3, {
     publishers: [3, 3],
     subscribers: ['queue'],
     predecessor: 'late',
+  }),
+  channelCase('late-wrap', 'the same, where every slot holds a frame', 3, {
+    publishers: [1, 2],
+    subscribers: ['queue'],
+    predecessor: 'late',
+    published: 3,
   }),
   channelCase('killed-predecessor', 'a publisher is killed at any step, and another takes over', 3, {
     publishers: [2, 2],

@@ -30,6 +30,8 @@ export interface Turn {
   readonly downgrades?: boolean;
   /** May give up waiting at any moment. */
   readonly cancels?: boolean;
+  /** Stops in the middle, and gives the hold back as one whose data may be torn. */
+  readonly abandons?: boolean;
   /** Never asks the broker. */
   readonly tries?: boolean;
 }
@@ -78,6 +80,7 @@ export function runClient(code: CodeUnderTest, world: World, plan: ClientPlan): 
     others: openPages(code, world, lockSegment, seat, plan.seats),
     tokenLimit: TOKEN_LIMIT,
     nowNs: () => world.load('clock'),
+    isBrokerLost: () => (plan.givesUpOn ?? []).some((word) => world.load(word) !== 0),
     ringBroker: () => post(world, { kind: MessageKind.ring, seat: plan.place, id: 0n }, plan.inbox),
   });
   const client: Client = { world, plan, seat, lock, turns: [] };
@@ -147,6 +150,11 @@ function use(client: Client, turn: Turn, first: Hold): string {
     // Whoever is told that it is lost stops in the middle, and leaves the hold to its remover, who says that the data may be torn.
     guarded.leave();
     return 'lost at renewal';
+  }
+  if (turn.abandons === true) {
+    guarded.leave();
+    world.call('abandon', CALL_STEPS_MAX, () => lock.abandon(hold));
+    return 'abandoned';
   }
   guarded.end(hold);
   if (hold.mode === 'exclusive' && hold.dirty !== 0n) lock.markClean(hold);

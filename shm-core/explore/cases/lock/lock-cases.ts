@@ -119,24 +119,47 @@ export const LOCK_CASES: readonly ExplorerCase[] = [
     ticks: 1,
   }),
   describeCase('cancel', 'who waits gives up at any moment', {
-    clients: { A: [{ ...X, cancels: true }, S], B: [X] },
+    clients: { A: [S, { ...X, cancels: true }], B: [X] },
   }),
   describeCase('cancel-shared', 'a reader who waits gives up at any moment', {
-    clients: { A: [{ ...S, cancels: true }, X], B: [X] },
+    clients: { A: [X, { ...S, cancels: true }], B: [X] },
+  }),
+  describeCase('try', 'one who only tries, and never asks the broker', {
+    clients: {
+      A: [S, X],
+      B: [
+        { ...X, tries: true },
+        { ...S, tries: true },
+      ],
+    },
+  }),
+  describeCase('abandon', 'a writer gives up in the middle', {
+    clients: { A: [{ ...X, abandons: true }], B: [X, S] },
   }),
   describeCase('killed', 'a holder or waiter is killed at any step', { clients: { A: [X], B: [X, S] }, mortal: ['A'] }),
   describeCase('killed-reader', 'a reader is killed at any step', { clients: { A: [S], B: [X, S] }, mortal: ['A'] }),
   {
     name: 'restart',
     title: 'the broker is killed at any step, and the next begins on the same words',
-    ciBound: 3,
+    ciBound: Number.POSITIVE_INFINITY,
     model: (code) => restartModel(code, { A: [X], B: [X], N: [X] }),
   },
   {
     name: 'restart-readers',
     title: 'the same with readers',
-    ciBound: 2,
+    ciBound: 3,
     model: (code) => restartModel(code, { A: [S], B: [X], N: [S] }),
   },
-  { name: 'reuse', title: 'a new session gets the index of one that goes on', ciBound: 3, model: reuseModel },
+  {
+    name: 'restart-removal',
+    title: 'the broker is killed while it removes a holder',
+    ciBound: Number.POSITIVE_INFINITY,
+    model: (code) => restartModel(code, { A: [X], N: [X], evicts: true }),
+  },
+  {
+    name: 'reuse',
+    title: 'a new session gets the index of one that goes on',
+    ciBound: 3,
+    model: (code) => reuseModel(code, 2),
+  },
 ];

@@ -21,8 +21,10 @@ import { MessageKind, post } from './messages.ts';
 /** Old clients A and B, and N of the next broker. */
 export interface RestartCase {
   readonly A: readonly Turn[];
-  readonly B: readonly Turn[];
+  readonly B?: readonly Turn[];
   readonly N: readonly Turn[];
+  /** Whether A’s session is ended by the first broker, at any moment. */
+  readonly evicts?: boolean;
 }
 
 const BROKER_DEAD = 'dead.broker';
@@ -33,8 +35,11 @@ export function restartModel(code: CodeUnderTest, turns: RestartCase): Model {
   });
   const old = seats.slice(0, 2);
   const client = (place: number, plan: { after?: string; inbox?: string; givesUpOn?: string[] }) => {
-    const name = seats[place]?.name as keyof RestartCase;
-    return { name, script: (world: World) => runClient(code, world, { seats, place, turns: turns[name], ...plan }) };
+    const name = seats[place]?.name as 'A' | 'B' | 'N';
+    return {
+      name,
+      script: (world: World) => runClient(code, world, { seats, place, turns: turns[name] ?? [], ...plan }),
+    };
   };
   const first: BrokerPlan = { seats: old, living: ['A', 'B'] };
   const second: BrokerPlan = { seats, living: ['N'], seated: ['A', 'B', 'N'], inbox: 'inbox 2', recovers: true };
@@ -46,6 +51,7 @@ export function restartModel(code: CodeUnderTest, turns: RestartCase): Model {
       { name: 'broker', script: (world) => runBroker(code, world, first), mayDie: { [BROKER_DEAD]: 1 } },
       { name: 'next', script: (world) => succeed(code, world, second, old) },
       client(2, { after: 'broker ready', inbox: 'inbox 2' }),
+      ...(turns.evicts === true ? [{ name: 'operator', environment: true, script: evictFirst }] : []),
     ],
     invariants: [mutualExclusion(code, seats)],
     stepRules: lockRules(code, seats),
@@ -64,12 +70,15 @@ function succeed(code: CodeUnderTest, world: World, plan: BrokerPlan, old: reado
 
 const X: Turn = { mode: 'exclusive' };
 
-/** A is evicted and goes on; N gets its index. Only writers: where there are readers, the process must be gone before. */
-export function reuseModel(code: CodeUnderTest): Model {
+/**
+ * A is evicted and goes on; N gets its index. Only writers: where there are readers, the process must be gone before. `generation`: of N;
+ * with A’s, 1, their ids are the same, which is the fault that generations are there to prevent.
+ */
+export function reuseModel(code: CodeUnderTest, generation: number): Model {
   const seats: Seat[] = [
     { name: 'A', index: 0, generation: 1, live: true },
     { name: 'B', index: 1, generation: 1, live: true },
-    { name: 'N', index: 0, generation: 2, live: false },
+    { name: 'N', index: 0, generation, live: false },
   ];
   const client = (place: number, turns: readonly Turn[], after: { after?: string } = {}) => {
     const name = seats[place]?.name ?? '';
@@ -91,7 +100,11 @@ export function reuseModel(code: CodeUnderTest): Model {
   };
 }
 
-function replaceFirst(world: World): void {
+function evictFirst(world: World): void {
   post(world, { kind: MessageKind.evict, seat: 0, id: 0n });
+}
+
+function replaceFirst(world: World): void {
+  evictFirst(world);
   post(world, { kind: MessageKind.admit, seat: 2, id: 0n });
 }

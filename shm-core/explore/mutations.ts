@@ -1,0 +1,264 @@
+/**
+ * Faults put into the code under test, one at a time. The explorer must find each of them within the bounds of every run of the tests, or
+ * its cases are too weak to say anything about the code without faults.
+ */
+import type { Edit } from './code-under-test.ts';
+
+export interface Mutation extends Edit {
+  readonly name: string;
+  /** The case that finds it. */
+  readonly case: string;
+}
+
+const PUBLISHER = 'channel/publisher.ts';
+const SUBSCRIBER = 'channel/subscriber.ts';
+const PARTICIPANT_LOCK = 'lock/participant-lock.ts';
+const REMOVER = 'lock/hold-remover.ts';
+const ARBITER = 'lock/lock-arbiter.ts';
+
+const CHANNEL_MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'no second look at the pins after the mark',
+    case: 'queue',
+    file: PUBLISHER,
+    from: 'else if (this.#pins.pinned(slot)) refusal = LoanRefusal.noSlot;',
+    to: '',
+  },
+  {
+    name: 'the subscriber looks first and pins second',
+    case: 'queue',
+    file: SUBSCRIBER,
+    from: `    this.#storePin(slot, true);
+    const state = load32(this.#memory.descriptors, this.#memory.stateAt(slot));`,
+    to: `    const state = load32(this.#memory.descriptors, this.#memory.stateAt(slot));
+    this.#storePin(slot, true);`,
+  },
+  {
+    name: 'a slot is marked without the CAS',
+    case: 'late-wrap',
+    file: PUBLISHER,
+    from: 'if (!cas32(descriptors, at, seen, this.#writing)) return LoanRefusal.noSlot;',
+    to: 'store32(descriptors, at, this.#writing);',
+  },
+  {
+    name: 'a ring entry is taken without the CAS',
+    case: 'late-predecessor',
+    file: PUBLISHER,
+    from: 'cas32(ring, index, entry, ringWord(lap, slot))',
+    to: '(store32(ring, index, ringWord(lap, slot)), true)',
+  },
+  {
+    name: 'a late head goes back',
+    case: 'late-predecessor',
+    file: 'channel/channel-memory.ts',
+    from: 'cas32(this.lock.words, LOCK_WORD.head, low32(sequence - 1), low32(sequence));',
+    to: 'Atomics.store(this.lock.words as unknown as Int32Array, LOCK_WORD.head, low32(sequence));',
+  },
+  {
+    name: 'a slot that a predecessor is just publishing is taken',
+    case: 'late-predecessor',
+    file: PUBLISHER,
+    from: 'if (pending || (',
+    to: 'if ((',
+  },
+  {
+    name: 'a slot is taken from a predecessor that is still writing it',
+    case: 'late-predecessor',
+    file: PUBLISHER,
+    from: 'if (!lock.isGone(writerIndex(seen), writerGeneration(seen))) return LoanRefusal.noSlot;',
+    to: '',
+  },
+  {
+    name: 'a sleeping subscriber is rung before its request is cleared',
+    case: 'queue',
+    file: PUBLISHER,
+    from: 'if (cas32(words, PAGE_WORD.armed, 1, 0)) claimed.ring();',
+    to: 'claimed.ring(); store32(words, PAGE_WORD.armed, 0);',
+  },
+  {
+    name: 'a publisher that waits is not rung',
+    case: 'block',
+    file: SUBSCRIBER,
+    from: `    this.#pinned -= 1;
+    this.#wakePublisher();`,
+    to: '    this.#pinned -= 1;',
+  },
+];
+
+const LOCK_MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'a writer looks for readers first and takes W second',
+    case: 'reader-writer',
+    file: PARTICIPANT_LOCK,
+    from: 'if (!lock.casHolder(FREE, id)) return null;',
+    to: `if (!this.#others.refresh() || this.#somebodyReads(this.#others)) return null;
+    if (!lock.casHolder(FREE, id)) return null;
+    this.#somebodyReads = () => false;`,
+  },
+  {
+    name: 'a reader does not look at W after its store',
+    case: 'reader-writer',
+    file: PARTICIPANT_LOCK,
+    from: `    if (lock.holder !== FREE) {
+      page.casSharedHold(id, FREE);`,
+    to: `    if (id === FREE) {
+      page.casSharedHold(id, FREE);`,
+  },
+  {
+    name: 'W is released without the CAS',
+    case: 'revoked',
+    file: PARTICIPANT_LOCK,
+    from: `const released = mode === 'shared' ? this.#page.casSharedHold(id, FREE) : this.#lock.casHolder(id, FREE);`,
+    to: `if (mode === 'exclusive') this.#lock.storeHolder(FREE);
+    const released = mode === 'exclusive' || this.#page.casSharedHold(id, FREE);`,
+  },
+  {
+    name: 'a deadline is renewed by a plain store',
+    case: 'renewal',
+    file: PARTICIPANT_LOCK,
+    from: 'if (this.#page.casDeadline(seen, this.#deadlineAfter(seen, ttlNs))) return this.stillHeld(hold);',
+    to: 'this.#page.storeDeadline(this.#deadlineAfter(seen, ttlNs));\n      return this.stillHeld(hold);',
+  },
+  {
+    name: 'the overdue are marked by a plain store',
+    case: 'renewal-shared',
+    file: REMOVER,
+    from: `if (page.casDeadline(deadline, removalMark('EXPIRED'))) return 'EXPIRED';`,
+    to: `page.storeDeadline(removalMark('EXPIRED'));\n    if (deadline > 0n) return 'EXPIRED';`,
+  },
+  {
+    name: 'dirty is read after the last look at W',
+    case: 'revoked',
+    file: PARTICIPANT_LOCK,
+    from: `    const dirty = lock.dirty;
+    if (lock.holder !== id) return null;`,
+    to: `    if (lock.holder !== id) return null;
+    const dirty = lock.dirty;`,
+  },
+  {
+    name: 'W is free before dirty says that its holder was removed',
+    case: 'killed',
+    file: REMOVER,
+    from: `    this.#lock.storeDirty(id);
+    this.#lock.takeToken();
+    this.#lock.storeHolder(this.#ports.writerIsNext() ? RESERVED : FREE);`,
+    to: `    this.#lock.storeHolder(this.#ports.writerIsNext() ? RESERVED : FREE);
+    this.#lock.storeDirty(id);
+    this.#lock.takeToken();`,
+  },
+  {
+    name: 'C is set after the look at W',
+    case: 'two-writers',
+    file: ARBITER,
+    from: `      this.#lock.storeQueued(head !== undefined);
+      if (head === undefined) {
+        this.#lock.casHolder(RESERVED, FREE);
+        return;
+      }
+      if (!(head.mode === 'exclusive' ? this.#serveExclusive(head) : this.#serveShared(head))) return;`,
+    to: `      if (head === undefined) {
+        this.#lock.storeQueued(false);
+        this.#lock.casHolder(RESERVED, FREE);
+        return;
+      }
+      if (!(head.mode === 'exclusive' ? this.#serveExclusive(head) : this.#serveShared(head))) {
+        this.#lock.storeQueued(true);
+        return;
+      }`,
+  },
+  {
+    name: 'who gives W back does not ring',
+    case: 'try',
+    file: PARTICIPANT_LOCK,
+    from: `    this.#lock.casHolder(id, FREE);
+    this.#ringIfQueued();
+  }
+
+  /** What the broker granted`,
+    to: `    this.#lock.casHolder(id, FREE);
+  }
+
+  /** What the broker granted`,
+  },
+  {
+    name: 'who releases rings first',
+    case: 'two-writers',
+    file: PARTICIPANT_LOCK,
+    from: `const released = mode === 'shared'`,
+    to: `if (this.#lock.queued) this.#ringBroker();\n    this.#ringIfQueued = () => undefined;\n    const released = mode === 'shared'`,
+  },
+  {
+    name: 'the broker does not look at W after it has granted a reader',
+    case: 'reader-writer',
+    file: ARBITER,
+    from: `    if (lock.holder !== FREE) {
+      page.casSharedHold(head.id, FREE);`,
+    to: `    if (lock.deleted) {
+      page.casSharedHold(head.id, FREE);`,
+  },
+  {
+    name: 'the broker grants a writer while somebody reads',
+    case: 'reader-writer',
+    file: ARBITER,
+    from: 'if (!this.#drainReaders()) return false;',
+    to: '',
+  },
+  {
+    name: 'a downgrade frees W first',
+    case: 'downgrade',
+    file: PARTICIPANT_LOCK,
+    from: `    if (!this.#page.casSharedHold(FREE, id)) {
+      this.#giveBack(hold.id);
+      return null;
+    }`,
+    to: '    this.#lock.casHolder(hold.id, FREE);\n    this.#page.casSharedHold(FREE, id);',
+  },
+  {
+    name: 'who abandons does not say that the data may be torn',
+    case: 'abandon',
+    file: PARTICIPANT_LOCK,
+    from: "if (hold.mode === 'exclusive' && !this.#lock.casDirty(hold.dirty, hold.id)) this.#lock.casDirty(0n, hold.id);",
+    to: '',
+  },
+  {
+    name: 'a cancellation forgets what was granted meanwhile',
+    case: 'cancel',
+    file: ARBITER,
+    from: 'const released = at < 0 && (',
+    to: 'const released = at < -1 && (',
+  },
+  {
+    name: 'the next broker takes an unfinished removal for nothing',
+    case: 'restart-removal',
+    file: ARBITER,
+    from: 'if (holder === RESERVED) this.#lock.storeHolder(FREE);',
+    to: 'if (holder === RESERVED || holder === 2n) this.#lock.storeHolder(FREE);',
+  },
+  {
+    name: 'nobody finishes a removal that another broker began',
+    case: 'restart-removal',
+    file: REMOVER,
+    from: `      this.#finishRemoval(REMOVING);
+      return true;`,
+    to: '      return false;',
+  },
+];
+
+const PLAIN_MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'a control word is loaded without Atomics',
+    case: 'latest',
+    file: 'layout/control-words.ts',
+    from: 'Atomics.load(narrow(words), index)',
+    to: '(narrow(words)[index] ?? 0)',
+  },
+  {
+    name: 'a control word is stored without Atomics',
+    case: 'latest',
+    file: 'layout/control-words.ts',
+    from: 'Atomics.store(narrow(words), index, value);',
+    to: 'narrow(words)[index] = value;',
+  },
+];
+
+export const MUTATIONS: readonly Mutation[] = [...CHANNEL_MUTATIONS, ...LOCK_MUTATIONS, ...PLAIN_MUTATIONS];
