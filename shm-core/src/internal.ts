@@ -26,6 +26,7 @@ export {
   holdGeneration,
   holdIndex,
   isHoldId,
+  isHoldOf,
   type LockMode,
   makeHoldId,
   REMOVING,

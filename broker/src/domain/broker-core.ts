@@ -141,11 +141,7 @@ export class BrokerCore {
   endSession(session: Session, acknowledged: boolean): void {
     if (!this.sessions.end(session)) return;
     const why = new LeaseholdError('UNAUTHENTICATED', 'The session is over.');
-    // Whoever holds comes last: nothing is granted in between to a session that is over.
-    const holding = new Set([...session.attachments.values()].filter((each) => each.mapping.lock.isHolder(each)));
-    for (const attachment of [...session.attachments.values()]
-      .filter((each) => !holding.has(each))
-      .concat(...holding)) {
+    for (const attachment of [...session.attachments.values()]) {
       this.attachments.end(attachment, acknowledged ? null : why);
       if (acknowledged) this.attachments.vacate(attachment);
     }
@@ -248,7 +244,10 @@ export class BrokerCore {
     const { name, id: mappingId } = mapping;
     owner.session.notify({ kind: 'lease-lost', name, mappingId, holdId: hold.id, mode: hold.mode, reason });
     this.attachments.ring(owner);
-    if (owner.part.kind === 'proxy') mapping.proxies.giveBack(owner, hold.id);
+    if (owner.part.kind === 'proxy') {
+      mapping.proxies.giveBack(owner, hold.id);
+      this.registry.forgetIfUnused(mapping);
+    }
     if (owner.part.kind === 'publisher') this.attachments.end(owner, leaseLost(mapping, reason));
   }
 }

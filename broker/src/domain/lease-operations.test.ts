@@ -175,7 +175,18 @@ describe('asking for a lease', () => {
     cancel.abort();
     await refused;
     expect(memory.log).toEqual(log);
-    expect(memory.lock.queued).toBe(true);
+    expect(memory.lock.queued).toBe(false);
+  });
+
+  it('through the participant that the broker keeps is refused', async () => {
+    const world = fakeWorld();
+    const caller = world.open();
+    await mapping(world, caller);
+    const { hold } = await acquire(world, caller);
+    const proxy = hold.attachment;
+    if (proxy === null) throw new Error('nobody holds it');
+    const request = { attachmentId: proxy.id, holdId: holdId(proxy, 7) };
+    await expect(acquire(world, caller, request)).rejects.toThrow(code('ATTACHMENT_NOT_FOUND'));
   });
 });
 
@@ -193,6 +204,36 @@ describe('the end of a session', () => {
     await refused;
     expect(owned.lock.newestToken).toBe(token);
     expect(owned.lock.dirty).toBe(false);
+  });
+
+  it('grants nothing to the session itself, when it waits more than once for what was just released', async () => {
+    const world = fakeWorld();
+    const [holder, caller] = [world.open(), world.open()];
+    const { mapping: owned, memory } = await mapping(world, holder);
+    const { hold } = await acquire(world, holder);
+    const token = owned.lock.newestToken;
+    const requests = [1, 2].map(() => acquire(world, caller, { waitMs: 1000 }));
+    const refused = requests.map((request) => expect(request).rejects.toThrow(code('LEASE_LOST')));
+    await settled();
+    memory.lock.casHolder(hold.id, 0n); // … and the ring is on its way
+    world.core.endSession(caller, false);
+    await Promise.all(refused);
+    expect(owned.lock.newestToken).toBe(token);
+    expect(owned.lock.dirty).toBe(false);
+  });
+});
+
+describe('a lease of a mapping that nobody else keeps', () => {
+  it('takes the mapping along when it is revoked', async () => {
+    const world = fakeWorld();
+    const [creator, caller] = [world.open(), world.open()];
+    const { mapping: owned, memory } = await mapping(world, creator, { lifetime: 'last-attachment' });
+    const { hold } = await acquire(world, caller);
+    world.core.endSession(creator, true);
+    expect(world.core.registry.find('m')?.id).toBe(owned.id);
+    revokeLease(world.core, caller, { mappingId: owned.id, holdId: hold.id });
+    expect(world.core.registry.find('m')?.id).toBeUndefined();
+    expect(memory.closed).toBe(true);
   });
 });
 

@@ -1,6 +1,6 @@
 /** What a session may ask about leases. Authorised here; the deciding is in what this calls. */
 import { LeaseholdError } from '@leasehold/proto';
-import { holdGeneration, holdIndex, type LockGrant, type LockMode } from '@leasehold/shm-core/internal';
+import { isHoldOf, type LockGrant, type LockMode } from '@leasehold/shm-core/internal';
 import type { Attachment } from './attachment.ts';
 import type { BrokerCore } from './broker-core.ts';
 import type { Limits } from './limits.ts';
@@ -83,14 +83,14 @@ async function byProxy(core: BrokerCore, caller: Session, { name, mode }: Acquir
 
 function byAttachment(core: BrokerCore, caller: Session, { attachmentId, holdId, mode }: AcquireRequest): Claim {
   const attachment = caller.attachments.get(attachmentId);
-  if (attachment === undefined || !attachment.active) {
+  if (attachment === undefined || !attachment.active || attachment.part.kind === 'proxy') {
     throw new LeaseholdError('ATTACHMENT_NOT_FOUND', `This session has no attachment ${attachmentId}.`, {
       metadata: { attachmentId: String(attachmentId) },
     });
   }
   const mapping = requireLeasable(core, caller, attachment.mapping, mode);
   const { index, generation } = attachment.place;
-  const own = holdIndex(holdId) === index && holdGeneration(holdId) === generation && hasSerial(holdId);
+  const own = isHoldOf(holdId, attachment.place) && hasSerial(holdId);
   if (!own || mapping.lock.isHeld(holdId) || mapping.lock.isWaiting(holdId)) {
     throw invalid('hold_id', `${holdId} is not a new id of participant ${index}, generation ${generation}`);
   }

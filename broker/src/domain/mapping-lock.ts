@@ -7,6 +7,7 @@ import { LeaseholdError } from '@leasehold/proto';
 import {
   holdGeneration,
   holdIndex,
+  isHoldOf,
   LockArbiter,
   type LockGrant,
   type LockMode,
@@ -79,7 +80,7 @@ export class MappingLock {
       tokenLimit,
       participants: () => memory.participants(),
       participant: (index) => memory.participant(index),
-      isLiving: (index, generation) => this.#member(index, generation)?.active ?? false,
+      isLiving: (index, generation) => this.#mayHold(this.#member(index, generation)),
       onServed: (request, grant) => void this.#untold.push(() => this.#served(request.id, grant)),
       onRemoved: (hold, reason) => void this.#untold.push(() => this.#removed(hold, reason)),
     });
@@ -89,6 +90,10 @@ export class MappingLock {
   #member(index: number, generation: number): Attachment | null {
     const member = this.#parts.members.get(index);
     return member?.place.generation === generation ? member : null;
+  }
+  /** A subscriber has a page, where it may write what it likes, but never the lock: that is its channel's publisher's. */
+  #mayHold(member: Attachment | null): boolean {
+    return member?.active === true && member.part.kind !== 'subscriber';
   }
   /** Whose hold that is, or was. */
   ownerOf(id: bigint): Attachment | null {
@@ -132,9 +137,6 @@ export class MappingLock {
   }
   isWaiting(id: bigint): boolean {
     return this.#waiters.has(id);
-  }
-  isHolder(attachment: Attachment): boolean {
-    return !this.#closed && this.#arbiter.holds().some(({ id }) => this.ownerOf(id) === attachment);
   }
   /** Why a hold was removed, as long as that is remembered. */
   removalOf(id: bigint): RemovalReason | null {
@@ -193,20 +195,26 @@ export class MappingLock {
   }
 
   /** The participant's rights are over. `reason` null: its owner wished so, and what it held is released, not removed. */
-  leave({ place, part }: Attachment, reason: RemovalReason | null): void {
+  leave(attachment: Attachment, reason: RemovalReason | null): void {
     if (this.#closed) return;
-    const { index, generation } = place;
+    const { place, part, session } = attachment;
     const clean = reason === null && part.kind !== 'proxy';
     this.#run(() => {
+      // Wherever else it waits for this lock: what its end frees is granted to somebody who lives.
+      if (session.ended) this.#arbiter.drop(({ id }) => this.ownerOf(id)?.session === session);
       for (const { id } of clean ? this.#arbiter.holds() : []) {
-        if (holdIndex(id) === index && holdGeneration(id) === generation) this.#arbiter.cancel(id);
+        if (isHoldOf(id, place)) this.#arbiter.cancel(id);
       }
-      const dropped = this.#arbiter.participantEnded(index, generation, reason ?? 'OWNER_DIED');
-      const over = new LeaseholdError('LEASE_LOST', 'The session that waited for the lease is over.');
-      this.#untold.push(() => {
-        for (const { id } of dropped) this.#refuse(id, over);
-      });
+      this.#arbiter.participantEnded(place.index, place.generation, reason ?? 'OWNER_DIED');
+      this.#untold.push(() => this.#refuseAll(attachment));
     });
+  }
+
+  #refuseAll(attachment: Attachment): void {
+    const over = new LeaseholdError('LEASE_LOST', 'The session that waited for the lease is over.');
+    for (const waiting of [...this.#waiters.values()]) {
+      if (waiting.attachment === attachment) this.#refuse(waiting.id, over);
+    }
   }
 
   /** Somebody released while others wait, or it is time to look again. */
@@ -231,8 +239,12 @@ export class MappingLock {
     });
   }
 
-  /** From now on memory stays as it is. */
+  /** The broker ends: nobody waits here any more, and from now on memory stays as it is. */
   freeze(): void {
+    if (this.#closed) return;
+    // All at once: nobody is granted in between what he will not be told of.
+    this.#arbiter.drop(() => true);
+    this.#arbiter.pump();
     this.#closed = true;
     this.#timer?.cancel();
     this.#timer = null;

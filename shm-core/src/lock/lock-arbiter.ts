@@ -122,10 +122,16 @@ export class LockArbiter {
     return page.casDeadline(seen, deadlineNs) && held() ? deadlineNs : null;
   }
 
+  /** Takes requests out of the queue, unanswered. The step that follows serves who is left. */
+  drop(which: (request: LockRequest) => boolean): LockRequest[] {
+    const dropped = this.#queue.filter(which);
+    this.#queue.splice(0, this.#queue.length, ...this.#queue.filter((request) => !dropped.includes(request)));
+    return dropped;
+  }
+
   /** The participant has no rights any more: its requests are dropped, its holds removed. */
   participantEnded(index: number, generation: number, reason: RemovalReason): LockRequest[] {
-    const dropped = this.#queue.filter((request) => isOf(request, index, generation));
-    this.#queue.splice(0, this.#queue.length, ...this.#queue.filter((request) => !dropped.includes(request)));
+    const dropped = this.drop((request) => isOf(request, index, generation));
     const holder = this.#lock.holder;
     if (isHoldOf(holder, { index, generation })) this.#remover.takeExclusive(holder, reason);
     const shared = this.#ports.participant(index)?.page.sharedHold ?? FREE;

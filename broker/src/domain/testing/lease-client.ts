@@ -251,14 +251,14 @@ export class LeaseClient {
 
   /** Its rights are over. `acknowledged`: the process has said that it touches nothing any more; else it goes on as long as it runs. */
   async end(acknowledged: boolean): Promise<void> {
-    // Those that hold come last.
-    const attachments = [...this.session.attachments.values()].sort((a, b) => this.#holding(a) - this.#holding(b));
+    const attachments = [...this.session.attachments.values()];
     const active = new Set(attachments.filter((attachment) => attachment.active));
     this.core.endSession(this.session, acknowledged);
+    for (const attachment of attachments) this.#world.lockOf(attachment.mapping)?.model.drop(participantIn(attachment));
     for (const attachment of attachments) {
       const lock = this.#world.lockOf(attachment.mapping);
       if (lock === null) continue;
-      const participant = participantOf(holderBase(attachment.place.index, attachment.place.generation));
+      const participant = participantIn(attachment);
       const proxy = attachment.part.kind === 'proxy';
       const reason = acknowledged && !proxy ? null : 'OWNER_DIED';
       if (active.has(attachment)) lock.model.end(participant, reason, this.#world.nowNs);
@@ -266,14 +266,6 @@ export class LeaseClient {
     }
     if (acknowledged) this.#stop();
     await settled();
-  }
-  #holding({ mapping, place }: Attachment): number {
-    const model = this.#world.lockOf(mapping)?.model;
-    const participant = participantOf(holderBase(place.index, place.generation));
-    if (model === undefined) return 0;
-    return model.readers.has(participant) || (model.writer !== null && participantOf(model.writer.id) === participant)
-      ? 1
-      : 0;
   }
 
   /** Its process is no more. The broker, if it knows it, has ended its session before. */
@@ -298,3 +290,5 @@ export class LeaseClient {
     this.answered.length = 0;
   }
 }
+
+const participantIn = ({ place }: Attachment): bigint => participantOf(holderBase(place.index, place.generation));

@@ -124,13 +124,17 @@ export class LeaseModel {
     return removed;
   }
 
+  /** It will be granted nothing: its session is over. What it holds is looked after by `end`. */
+  drop(participant: bigint): void {
+    for (const { id } of this.#drop((request) => participantOf(request.id) === participant)) {
+      this.answers.set(id, { kind: 'participant-ended' });
+    }
+  }
   /** The rights of a participant are over; `reason` null: what it held is released, not removed. */
   end(participant: bigint, reason: RemovalReason | null, nowNs: bigint): void {
     this.#living.delete(participant);
     if (this.deleted) return;
-    for (const { id } of this.#drop((request) => participantOf(request.id) === participant)) {
-      this.answers.set(id, { kind: 'participant-ended' });
-    }
+    this.drop(participant);
     for (const hold of [this.writer, this.readers.get(participant) ?? null]) {
       if (hold === null || participantOf(hold.id) !== participant) continue;
       if (reason === null) this.release(hold.id);
@@ -149,6 +153,12 @@ export class LeaseModel {
   forget(participant: bigint): void {
     this.#living.delete(participant);
     this.readers.delete(participant);
+  }
+
+  /** The broker ends in order: nobody waits any more. */
+  close(nowNs: bigint): void {
+    this.queue = [];
+    this.pump(nowNs);
   }
 
   /** Another broker, whose tokens are above `firstToken`; `halfRemoved`: the last one died while it removed the writer. */

@@ -141,7 +141,7 @@ export class LeaseSeat {
   abandon(hold: Hold): boolean {
     return this.#ringing(() => {
       const { model } = this.lock;
-      if (hold.mode === 'exclusive' && model.dirty === hold.dirty) model.dirty = hold.id;
+      if (hold.mode === 'exclusive' && [0n, hold.dirty].includes(model.dirty)) model.dirty = hold.id;
       this.#words.abandon(hold);
       model.release(hold.id);
     });

@@ -140,6 +140,7 @@ export class LeaseSimulation {
     this.world.log('the broker ends');
     const calls = this.#clients.flatMap(({ calls }) => calls);
     this.world.core?.close();
+    for (const { model } of this.world.locks.values()) model.close(this.world.nowNs);
     this.#staleTimers = true;
     this.#withoutBroker();
     for (const { cancel } of calls) if (this.#random.chance(0.5)) cancel.abort();
