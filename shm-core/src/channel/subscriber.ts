@@ -44,6 +44,9 @@ export class ChannelSubscriber {
   #waits = 0;
   #tokenLow = 0;
   #tokenHigh = 0;
+  /** Of the frame pinned last, which may be an end mark: its token counts only if the frame is taken. */
+  #pinnedTokenLow = 0;
+  #pinnedTokenHigh = 0;
   #ended = false;
 
   /** `history`: how many frames from before the join the broker granted. `ringPublisher` rings whoever publishes now. */
@@ -175,8 +178,8 @@ export class ChannelSubscriber {
   #accept(slot: number, sequence: number): number {
     if (sequence > this.#cursor + 1) this.#skipTo(sequence - 1);
     this.#cursor = sequence;
-    this.#tokenLow = descriptorTokenLow(this.#memory, slot) >>> 0;
-    this.#tokenHigh = descriptorTokenHigh(this.#memory, slot) >>> 0;
+    this.#tokenLow = this.#pinnedTokenLow;
+    this.#tokenHigh = this.#pinnedTokenHigh;
     return slot;
   }
 
@@ -233,6 +236,8 @@ export class ChannelSubscriber {
   #tokenIsCurrent(slot: number): boolean {
     const low = descriptorTokenLow(this.#memory, slot) >>> 0;
     const high = descriptorTokenHigh(this.#memory, slot) >>> 0;
+    this.#pinnedTokenLow = low;
+    this.#pinnedTokenHigh = high;
     return high > this.#tokenHigh || (high === this.#tokenHigh && low >= this.#tokenLow);
   }
 
