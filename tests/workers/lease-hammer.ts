@@ -35,6 +35,8 @@ export interface HammerReport {
   readonly violations: readonly string[];
   /** Late stores of others that were recognised. */
   readonly lateStores: number;
+  /** Leases had by `tryLease`. */
+  readonly inMemory: number;
   /** Codes that a lease was refused with, and how often. */
   readonly refusals: Readonly<Record<string, number>>;
   /** Nothing comes after this. */
@@ -46,6 +48,8 @@ const REPORT_EVERY_NS = 50e6;
 const WAIT_MS = 60_000;
 const SPIN_NS_MAX = 300_000;
 const REST_MS_MAX = 12;
+const CALM_MS_MAX = 200;
+const PHASE_NS = 1.5e9;
 
 /** The bytes of a lease are gone. */
 class Gone extends Error {}
@@ -56,6 +60,7 @@ let sections: Section[] = [];
 let violations: string[] = [];
 let refusals: Record<string, number> = {};
 let lateStores = 0;
+let inMemory = 0;
 let reportedNs = monotonicNs();
 let stopping = false;
 process.once('message', () => {
@@ -67,24 +72,28 @@ const mapping = await broker.mapping(task.mapping);
 await Promise.all([mapping.prepare('shared'), mapping.prepare('exclusive')]);
 report(false);
 while (!stopping) {
-  await section(mapping);
+  const had = await section(mapping);
   if (sections.length >= SECTIONS_PER_REPORT || monotonicNs() - reportedNs > REPORT_EVERY_NS) report(false);
-  await rest();
+  await rest(had);
 }
 await broker.close();
 report(true);
 process.disconnect();
 
 function report(done: boolean): void {
-  tell({ sections, violations, refusals, lateStores, done } satisfies HammerReport);
-  [sections, violations, refusals, lateStores] = [[], [], {}, 0];
+  tell({ sections, violations, refusals, lateStores, inMemory, done } satisfies HammerReport);
+  [sections, violations, refusals, lateStores, inMemory] = [[], [], {}, 0, 0];
   reportedNs = monotonicNs();
 }
 
-/** Mostly not at all, so that the lease is always wanted. */
-async function rest(): Promise<void> {
-  if (random() < 0.5) return new Promise(setImmediate);
-  return new Promise((resolve) => void setTimeout(resolve, random() * REST_MS_MAX));
+/**
+ * By turns, everybody wants the lease all the time, so that the broker decides, and hardly ever, so that memory does. Who did not get
+ * it leaves the processor to others.
+ */
+async function rest(had: boolean): Promise<void> {
+  const calm = Math.floor(monotonicNs() / PHASE_NS) % 2 === 0;
+  if (!calm && had && random() < 0.5) return new Promise(setImmediate);
+  return new Promise((resolve) => void setTimeout(resolve, random() * (calm ? CALM_MS_MAX : REST_MS_MAX)));
 }
 
 /** What a step of real work may be followed by: nothing, other work of this process, or a long calculation. */
@@ -103,7 +112,11 @@ async function take(mode: 'shared' | 'exclusive'): Promise<Lease | null> {
   // The two cannot be told apart by their types here.
   const wanted = mode as 'shared';
   try {
-    if (random() < 0.4) return mapping.tryLease(wanted, options);
+    if (random() < 0.4) {
+      const lease = mapping.tryLease(wanted, options);
+      if (lease !== null) inMemory += 1;
+      return lease;
+    }
     if (random() < 0.1)
       return await mapping.lease(wanted, { ...options, signal: AbortSignal.timeout(Math.ceil(random() * 20)) });
     return await mapping.lease(wanted, { ...options, waitMs: WAIT_MS });
@@ -114,10 +127,11 @@ async function take(mode: 'shared' | 'exclusive'): Promise<Lease | null> {
   }
 }
 
-async function section(of: Mapping): Promise<void> {
+/** @returns whether it got the lease */
+async function section(of: Mapping): Promise<boolean> {
   const mode = random() < 0.5 ? 'shared' : 'exclusive';
   const lease = await take(mode);
-  if (lease === null) return;
+  if (lease === null) return false;
   const fromNs = monotonicNs();
   const seen: string[] = [];
   let finished = false;
@@ -135,6 +149,7 @@ async function section(of: Mapping): Promise<void> {
   if (held) violations.push(...seen.map((text) => `${mode} ${shortToken(lease.fencingToken)}: ${text}`));
   else checkGone(lease, of);
   sections.push({ mode, token: shortToken(lease.fencingToken), fromNs, toNs, held, finished });
+  return true;
 }
 
 /** A lease that is lost says so everywhere. */
@@ -142,9 +157,9 @@ function checkGone(lease: Lease, { name }: Mapping): void {
   const { lost, bytes } = lease;
   const { code, metadata } = (lost.reason ?? {}) as Partial<LeaseholdError>;
   const told = lost.aborted && code === 'LEASE_LOST' && metadata?.reason === 'EXPIRED';
-  if (!told || bytes.length > 0 || lease.release()) {
-    violations.push(`lost lease of ${name}: aborted ${lost.aborted}, ${code} ${metadata?.reason}, ${bytes.length} B`);
-  }
+  const leftNs = Number(lease.deadlineNs) - monotonicNs();
+  if (told && leftNs <= 0 && bytes.length === 0 && !lease.release()) return;
+  violations.push(`lost lease of ${name}: ${code} ${metadata?.reason}, ${bytes.length} B, ${leftNs} ns before its end`);
 }
 
 function journalOf(lease: Lease): Journal {
