@@ -48,6 +48,7 @@ export interface Edges {
   readonly idle: readonly Edge[];
 }
 
+const INCOMPLETE_CHECKPOINT = 'a checkpoint does not say all that the script remembers';
 const NO_EDGES: Edges = { now: [], idle: [] };
 
 export class ParticipantGraph {
@@ -103,10 +104,11 @@ export class ParticipantGraph {
   #arrive(parent: Node | null, result: Value): Arrival {
     const stop = this.#runAlong(parent, result, null);
     const same = stop.state === null ? undefined : this.#byState.get(stop.state);
-    if (same !== undefined) {
+    if (same !== undefined && showStep(same.operation) === showStep(stop.operation)) {
       same.other ??= { parent, result };
       return { node: same, unseen: stop.unseen };
     }
+    const failure = same === undefined ? this.#disagreement(parent, result, stop) : INCOMPLETE_CHECKPOINT;
     const node: Node = {
       id: this.#nodes.length,
       parent,
@@ -114,13 +116,13 @@ export class ParticipantGraph {
       operation: stop.operation,
       places: stop.operation?.words.map((address) => this.#memory.placeOf(address)) ?? [],
       report: stop.report,
-      failure: stop.failure ?? this.#disagreement(parent, result, stop),
+      failure: stop.failure ?? failure,
       edges: new Map(),
       children: new Map(),
       other: null,
     };
     this.#nodes.push(node);
-    if (stop.state !== null) this.#byState.set(stop.state, node);
+    if (stop.state !== null && same === undefined) this.#byState.set(stop.state, node);
     return { node, unseen: stop.unseen };
   }
 
@@ -151,8 +153,9 @@ export class ParticipantGraph {
     while (merged !== null && merged.other === null) merged = merged.parent;
     if (merged === null) return null;
     const other = this.#runAlong(parent, result, merged);
-    const show = ({ operation, failure, state }: Stop): string =>
-      `${operation?.label} ${operation?.words.join(' ')} ${failure} ${state}`;
-    return show(stop) === show(other) ? null : 'a checkpoint does not say all that the script remembers';
+    const show = ({ operation, failure, state }: Stop): string => `${showStep(operation)} ${failure} ${state}`;
+    return show(stop) === show(other) ? null : INCOMPLETE_CHECKPOINT;
   }
 }
+
+const showStep = (operation: Operation | null): string => `${operation?.label} ${operation?.words.join(' ')}`;

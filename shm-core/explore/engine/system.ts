@@ -120,10 +120,12 @@ export class System {
     return edges?.[idle ? 'idle' : 'now'] ?? [];
   }
 
-  /** Whether killing it now would make a difference. */
+  /**
+   * Whether it can be killed now, one that has finished too: what it did last may be no step, until others look at it, which they may
+   * do only when it is dead.
+   */
   canDie(participant: number): boolean {
-    const { mayDie } = this.participants[participant] ?? {};
-    return mayDie !== undefined && !this.isDead(participant) && this.node(participant).operation !== null;
+    return this.participants[participant]?.mayDie !== undefined && !this.isDead(participant);
   }
 
   apply(choice: Choice): Applied {

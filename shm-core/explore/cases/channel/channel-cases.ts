@@ -164,7 +164,7 @@ export const CHANNEL_CASES: readonly ExplorerCase[] = [
     predecessor: 'late',
     published: 3,
   }),
-  channelCase('killed-predecessor', 'a publisher is killed at any step, and another takes over', 3, {
+  channelCase('killed-predecessor', 'a publisher is killed at any step, and another takes over', EVERY, {
     publishers: [2, 2],
     subscribers: ['queue'],
     predecessor: 'killed',

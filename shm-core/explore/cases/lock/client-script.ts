@@ -149,6 +149,7 @@ function use(client: Client, turn: Turn, first: Hold): string {
   if (turn.renews === true && !world.call('renew', CALL_STEPS_MAX, () => lock.renew(hold, TTL_NS))) {
     // Whoever is told that it is lost stops in the middle, and leaves the hold to its remover, who says that the data may be torn.
     guarded.leave();
+    if (turn.abandons === true) world.call('abandon', CALL_STEPS_MAX, () => lock.abandon(hold));
     return 'lost at renewal';
   }
   if (turn.abandons === true) {

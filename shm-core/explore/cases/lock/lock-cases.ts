@@ -106,7 +106,7 @@ export const LOCK_CASES: readonly ExplorerCase[] = [
     clients: { A: [{ ...S, renews: true }], B: [X] },
     ticks: 2,
   }),
-  describeCase('revoked', 'a holder that is alive is revoked, or its session ended', {
+  describeCase('revoked', 'an administrator takes the hold of one that is alive', {
     clients: { A: [X, S], B: [X] },
     revokes: ['A'],
   }),
@@ -135,6 +135,10 @@ export const LOCK_CASES: readonly ExplorerCase[] = [
   }),
   describeCase('abandon', 'a writer gives up in the middle', {
     clients: { A: [{ ...X, abandons: true }], B: [X, S] },
+  }),
+  describeCase('abandon-overdue', 'a writer that was lost gives up what may be there still', {
+    clients: { A: [{ ...X, renews: true, abandons: true }], B: [X, X] },
+    ticks: 2,
   }),
   describeCase('killed', 'a holder or waiter is killed at any step', { clients: { A: [X], B: [X, S] }, mortal: ['A'] }),
   describeCase('killed-reader', 'a reader is killed at any step', { clients: { A: [S], B: [X, S] }, mortal: ['A'] }),
