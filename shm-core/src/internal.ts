@@ -46,7 +46,7 @@ export {
   type ParticipantLockParts,
   TokensExhaustedError,
 } from './lock/participant-lock.ts';
-export { type RemovalReason, RemovalReasons } from './lock/removal.ts';
+export { isRemovalMark, type RemovalReason, RemovalReasons } from './lock/removal.ts';
 export { AttachedMapping, mapPage, type ReceivedSegment } from './mapping/attached-mapping.ts';
 export {
   BrokerMapping,

@@ -92,7 +92,8 @@ export class BrokerCore {
       if (change === 'created') this.#observer.mappingCreated(mapping);
       if (change !== 'deleted') return;
       this.#observer.mappingDeleted(mapping);
-      this.tokens.retire(mapping.firstToken, mapping.lock.close(), ports.clock.nowMs() - mapping.createTimeMs);
+      const lifeMs = (ports.clock.nowNs() - mapping.createdNs) / 1e6;
+      this.tokens.retire(mapping.firstToken, mapping.lock.close(), lifeMs);
       mapping.proxies.vacateIdle();
       this.attachments.ringEverybody(mapping);
     });

@@ -55,3 +55,14 @@ describe('a reader that writes somebody else’s name into its page', () => {
     expect(owned.lock.isHeld(hold.id)).toBe(true);
   });
 });
+
+describe('a hold that is marked and not removed yet', () => {
+  it('has no time left', async () => {
+    const world = fakeWorld();
+    const reader = world.open();
+    const { mapping: owned } = await mapping(world, reader);
+    const seat = await attach(world, reader, 'read');
+    forge(world, seat.place.index, holdId(seat, 1), 2n ** 64n - 1n);
+    expect(owned.lock.held()).toMatchObject([{ id: holdId(seat, 1), deadlineNs: 0n, timeLeftMs: 0 }]);
+  });
+});

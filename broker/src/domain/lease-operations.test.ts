@@ -223,20 +223,6 @@ describe('the end of a session', () => {
   });
 });
 
-describe('a lease of a mapping that nobody else keeps', () => {
-  it('takes the mapping along when it is revoked', async () => {
-    const world = fakeWorld();
-    const [creator, caller] = [world.open(), world.open()];
-    const { mapping: owned, memory } = await mapping(world, creator, { lifetime: 'last-attachment' });
-    const { hold } = await acquire(world, caller);
-    world.core.endSession(creator, true);
-    expect(world.core.registry.find('m')?.id).toBe(owned.id);
-    revokeLease(world.core, caller, { mappingId: owned.id, holdId: hold.id });
-    expect(world.core.registry.find('m')?.id).toBeUndefined();
-    expect(memory.closed).toBe(true);
-  });
-});
-
 describe('what a session does with a lease', () => {
   it('is its own affair', async () => {
     const world = fakeWorld();

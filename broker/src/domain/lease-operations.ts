@@ -76,7 +76,8 @@ export async function acquireLease(
 
 /** A participant of the broker's own, for a session that maps nothing. */
 async function byProxy(core: BrokerCore, caller: Session, { name, mode }: AcquireRequest): Promise<Claim> {
-  const mapping = requireLeasable(core, caller, core.registry.require(name), mode);
+  authoriseLease(core, caller, name, mode);
+  const mapping = requirePlain(core.registry.require(name));
   const { proxy, holdId } = await mapping.proxies.take(caller, mapping);
   return { mapping, attachment: proxy, holdId };
 }
@@ -88,7 +89,8 @@ function byAttachment(core: BrokerCore, caller: Session, { attachmentId, holdId,
       metadata: { attachmentId: String(attachmentId) },
     });
   }
-  const mapping = requireLeasable(core, caller, attachment.mapping, mode);
+  authoriseLease(core, caller, attachment.mapping.name, mode);
+  const mapping = requirePlain(attachment.mapping);
   const { index, generation } = attachment.place;
   const own = isHoldOf(holdId, attachment.place) && hasSerial(holdId);
   if (!own || mapping.lock.isHeld(holdId) || mapping.lock.isWaiting(holdId)) {
@@ -106,11 +108,15 @@ const hasSerial = (holdId: bigint): boolean => BigInt.asUintN(32, holdId) !== 0n
 const invalid = (field: string, problem: string): LeaseholdError =>
   new LeaseholdError('INVALID_ARGUMENT', `${field}: ${problem}.`, { metadata: { field } });
 
-/** @throws {LeaseholdError} PERMISSION_DENIED, INVALID_STATE */
-function requireLeasable(core: BrokerCore, caller: Session, mapping: OwnedMapping, mode: LockMode): OwnedMapping {
-  const { name } = mapping;
+/** @throws {LeaseholdError} PERMISSION_DENIED */
+function authoriseLease(core: BrokerCore, caller: Session, name: string, mode: LockMode): void {
   core.authorise(caller.peer, mode === 'exclusive' ? 'write' : 'read', name);
+}
+
+/** @throws {LeaseholdError} INVALID_STATE */
+function requirePlain(mapping: OwnedMapping): OwnedMapping {
   if (mapping.channel === null) return mapping;
+  const { name } = mapping;
   throw new LeaseholdError(
     'INVALID_STATE',
     `${JSON.stringify(name)} is a channel; its lease is the publisher's: get it with OpenPublisher.`,
@@ -208,9 +214,18 @@ const notFound = ({ mappingId, holdId }: LeaseRef): LeaseholdError =>
 
 /** @throws {LeaseholdError} LEASE_NOT_FOUND, LEASE_LOST */
 export function renewLease(core: BrokerCore, caller: Session, ref: LeaseRef, ttlMs: number): LeaseView {
+  const takenFrom = whereTaken(core, caller, ref);
+  if (takenFrom !== null) throw lost(takenFrom, ref.holdId);
   const { mapping, holdId } = requireOwn(core, caller, ref);
-  if (mapping.lock.renew(holdId, grantedTtlMs(core.limits, ttlMs)) === null) throw lost(mapping, holdId);
+  const renewed = mapping.lock.renew(holdId, grantedTtlMs(core.limits, ttlMs)) !== null;
+  if (!renewed && mapping.lock.isHeld(holdId)) throw lost(mapping, holdId);
   return viewOf(mapping, holdId);
+}
+
+/** The mapping whose lease that was, if it was the caller's and was taken away; its participant may have left since. */
+function whereTaken(core: BrokerCore, caller: Session, { mappingId, holdId }: LeaseRef): OwnedMapping | null {
+  const mapping = core.registry.byId(mappingId);
+  return mapping?.lock.wasTakenFrom(caller, holdId) === true ? mapping : null;
 }
 
 /** Whether it was released, dropped from the queue, or lost before. @throws {LeaseholdError} LEASE_NOT_FOUND */
@@ -220,6 +235,8 @@ export function releaseLease(
   ref: LeaseRef,
   { markClean }: { readonly markClean: boolean },
 ): 'dropped' | 'released' | 'lost' {
+  const takenFrom = whereTaken(core, caller, ref);
+  if (takenFrom !== null) return takenFrom.lock.cancel(ref.holdId);
   const own = requireOwn(core, caller, ref);
   const { mapping, holdId } = own;
   if (markClean && holdsExclusively(mapping, caller, holdId)) mapping.lock.markClean();
@@ -261,8 +278,8 @@ export function listLeases(core: BrokerCore, caller: Session, prefix: string): O
 
 /** @throws {LeaseholdError} PERMISSION_DENIED, LEASE_NOT_FOUND */
 export function revokeLease(core: BrokerCore, caller: Session, ref: LeaseRef): void {
-  core.authorise(caller.peer, 'admin');
   const mapping = core.registry.byId(ref.mappingId);
+  core.authorise(caller.peer, 'admin', mapping?.name);
   if (mapping?.lock.revoke(ref.holdId, 'REVOKED') !== true) {
     throw new LeaseholdError('LEASE_NOT_FOUND', `Nobody holds lease ${ref.holdId} of mapping ${ref.mappingId}.`, {
       metadata: { mappingId: String(ref.mappingId), holdId: String(ref.holdId) },
@@ -272,10 +289,10 @@ export function revokeLease(core: BrokerCore, caller: Session, ref: LeaseRef): v
 
 /** By the exclusive holder, or an administrator. @returns whether the data was in doubt */
 export function markClean(core: BrokerCore, caller: Session, name: string): boolean {
-  const mapping = core.registry.require(name);
-  const { lock } = mapping;
-  if (!lock.held().some(({ id }) => holdsExclusively(mapping, caller, id))) core.authorise(caller.peer, 'admin', name);
-  return lock.markClean();
+  const mapping = core.registry.find(name);
+  const holds = mapping?.lock.held().some(({ id }) => holdsExclusively(mapping, caller, id));
+  if (holds !== true) core.authorise(caller.peer, 'admin', name);
+  return core.registry.require(name).lock.markClean();
 }
 
 function holdsExclusively({ lock }: OwnedMapping, caller: Session, holdId: bigint): boolean {

@@ -53,7 +53,7 @@ describe('the participant that the broker keeps for a session', () => {
     const late = { mappingId: owned.id, holdId: first.hold.id };
     releaseLease(world.core, caller, late, keepDirty);
     await acquire(world, caller, { ttlMs: 5000 });
-    expect(() => renewLease(world.core, caller, late, 100)).toThrow(code('LEASE_LOST'));
+    expect(() => renewLease(world.core, caller, late, 100)).toThrow(code('LEASE_NOT_FOUND'));
     expect(owned.lock.held()[0]?.timeLeftMs).toBe(5000);
   });
 

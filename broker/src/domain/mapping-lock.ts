@@ -8,6 +8,7 @@ import {
   holdGeneration,
   holdIndex,
   isHoldOf,
+  isRemovalMark,
   LockArbiter,
   type LockGrant,
   type LockMode,
@@ -15,6 +16,7 @@ import {
 } from '@leasehold/shm-core/internal';
 import type { Attachment } from './attachment.ts';
 import type { Clock, MappingMemory, Timer } from './ports.ts';
+import type { Session } from './session.ts';
 
 /** How soon the pump runs again while somebody waits, ms: whoever released may have been stopped before ringing. Doubles while nothing happens. */
 const LOOK_AGAIN_MS_MIN = 50;
@@ -61,7 +63,7 @@ export class MappingLock {
   readonly #parts: MappingLockParts;
   readonly #arbiter: LockArbiter;
   readonly #waiters = new Map<bigint, Waiting & { readonly waiter: LockWaiter }>();
-  readonly #removals = new Map<bigint, RemovalReason>();
+  readonly #removals = new Map<bigint, { readonly reason: RemovalReason; readonly sessionId: bigint | null }>();
   /** Tokens of shared and exclusive holds that were granted here; of others the newest is told. */
   #grantedTokens = new Map<bigint, bigint>();
   /** What has happened in the step that runs, to be told after it. */
@@ -120,7 +122,8 @@ export class MappingLock {
     if (this.#closed) return [];
     const nowNs = BigInt(Math.trunc(this.#parts.clock.nowNs()));
     return this.#arbiter.holds().map(({ id, mode, deadline }) => {
-      const deadlineNs = deadline ?? 0n;
+      // A mark in its place: its time is over.
+      const deadlineNs = deadline === null || isRemovalMark(deadline) ? 0n : deadline;
       const leftMs = Math.floor(Number(deadlineNs - nowNs) / NS_PER_MS);
       return {
         attachment: this.ownerOf(id),
@@ -140,7 +143,11 @@ export class MappingLock {
   }
   /** Why a hold was removed, as long as that is remembered. */
   removalOf(id: bigint): RemovalReason | null {
-    return this.#removals.get(id) ?? null;
+    return this.#removals.get(id)?.reason ?? null;
+  }
+  /** Whether that session had the hold until it was removed, as long as that is remembered. */
+  wasTakenFrom(session: Session, id: bigint): boolean {
+    return this.#removals.get(id)?.sessionId === session.id;
   }
 
   /** @throws {LeaseholdError} INVALID_STATE: the participant waits already */
@@ -211,7 +218,9 @@ export class MappingLock {
   }
 
   #refuseAll(attachment: Attachment): void {
-    const over = new LeaseholdError('LEASE_LOST', 'The session that waited for the lease is over.');
+    const { name } = this.#parts;
+    const why = `The participant that waited for the lease of ${JSON.stringify(name)} has left, or its session is over.`;
+    const over = new LeaseholdError('LEASE_LOST', why, { metadata: { name } });
     for (const waiting of [...this.#waiters.values()]) {
       if (waiting.attachment === attachment) this.#refuse(waiting.id, over);
     }
@@ -317,9 +326,10 @@ export class MappingLock {
 
   #removed(hold: { id: bigint; mode: LockMode }, reason: RemovalReason): void {
     this.#grantedTokens.delete(hold.id);
-    this.#removals.set(hold.id, reason);
+    const owner = this.ownerOf(hold.id);
+    this.#removals.set(hold.id, { reason, sessionId: owner?.session.id ?? null });
     const [oldest] = this.#removals.keys();
     if (oldest !== undefined && this.#removals.size > REMOVALS_KEPT) this.#removals.delete(oldest);
-    this.#parts.onRemoved(hold, reason, this.ownerOf(hold.id));
+    this.#parts.onRemoved(hold, reason, owner);
   }
 }

@@ -19,6 +19,8 @@ export interface MappingParts {
   readonly charge: Charge;
   readonly creator: Session;
   readonly createTimeMs: number;
+  /** The same on CLOCK_MONOTONIC, ns: nobody sets that one. */
+  readonly createdNs: number;
   /** Its fencing tokens are above this one. */
   readonly firstToken: bigint;
 }
@@ -30,6 +32,7 @@ export class OwnedMapping {
   readonly charge: Charge;
   readonly creator: Session;
   readonly createTimeMs: number;
+  readonly createdNs: number;
   readonly firstToken: bigint;
   readonly indices: ParticipantIndices;
   /** Sessions that created it or asked for it to be there: it stays as long as any of them. */
@@ -49,6 +52,7 @@ export class OwnedMapping {
     this.creator = parts.creator;
     this.keep(parts.creator);
     this.createTimeMs = parts.createTimeMs;
+    this.createdNs = parts.createdNs;
     this.firstToken = parts.firstToken;
     this.indices = new ParticipantIndices(parts.specification.maxParticipants);
   }

@@ -98,6 +98,7 @@ export class Registry {
         charge,
         creator,
         createTimeMs: clock.nowMs(),
+        createdNs: clock.nowNs(),
         firstToken: beginAfter(),
       });
       this.#options.prepare(mapping);

@@ -52,6 +52,8 @@ export interface ArbiterPorts {
 
 /** Rounds of one pump: each ends with a grant, a removal, or somebody else's step in between. Past them the next pump goes on. */
 const ROUNDS_MAX = 1024;
+/** Tries to renew a hold that its participant renews at the same time. */
+const RENEW_TRIES_MAX = 4;
 
 export class LockArbiter {
   readonly #ports: ArbiterPorts;
@@ -115,11 +117,14 @@ export class LockArbiter {
    */
   renew(id: bigint, ttlNs: number): bigint | null {
     const page = this.#remover.pageOf(id);
-    const seen = page?.deadline;
-    if (page === undefined || seen === undefined || isRemovalMark(seen)) return null;
-    const deadlineNs = this.#deadlineAfter(seen, ttlNs);
-    const held = (): boolean => this.#lock.holder === id || page.sharedHold === id;
-    return page.casDeadline(seen, deadlineNs) && held() ? deadlineNs : null;
+    for (let tries = 0; page !== undefined && tries < RENEW_TRIES_MAX; tries += 1) {
+      const seen = page.deadline;
+      if (isRemovalMark(seen)) return null;
+      const deadlineNs = this.#deadlineAfter(seen, ttlNs);
+      if (!page.casDeadline(seen, deadlineNs)) continue;
+      return this.#lock.holder === id || page.sharedHold === id ? deadlineNs : null;
+    }
+    return null;
   }
 
   /** Takes requests out of the queue, unanswered. The step that follows serves who is left. */

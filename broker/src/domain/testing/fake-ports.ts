@@ -17,10 +17,12 @@ const PAGE_BYTES = 4096;
 
 export class FakeClock implements Clock {
   #nowMs = 1_000_000;
+  /** What somebody has set the wall clock forward, ms. */
+  wallOffsetMs = 0;
   readonly #timers = new Set<{ readonly atMs: number; readonly action: () => void }>();
 
   nowMs(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.wallOffsetMs;
   }
   nowNs(): number {
     return this.#nowMs * 1e6;
