@@ -148,12 +148,18 @@ export class LockArbiter {
   /** Nobody can have the lock any more: requests are dropped, holds removed. */
   close(reason: RemovalReason): LockRequest[] {
     const dropped = this.#queue.splice(0);
-    for (const { id } of this.holds()) {
-      if (this.#lock.holder === id) this.#remover.takeExclusive(id, reason);
-      else this.#remover.takeShared(id, reason);
-    }
+    this.#takeAll(reason);
+    // Once more: a writer may have become a reader meanwhile. Nobody else begins to hold in a deleted mapping.
+    this.#takeAll(reason);
     this.pump();
     return dropped;
+  }
+
+  #takeAll(reason: RemovalReason): void {
+    for (const { id, mode } of this.holds()) {
+      if (mode === 'exclusive') this.#remover.takeExclusive(id, reason);
+      else this.#remover.takeShared(id, reason);
+    }
   }
 
   /** Who holds, as the words show it now. */

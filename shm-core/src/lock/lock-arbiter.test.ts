@@ -71,3 +71,22 @@ describe('revoking', () => {
     expect(removed).toEqual([]);
   });
 });
+
+describe('closing', () => {
+  it('removes a writer that becomes a reader at the same time, and says why', () => {
+    const { lock, participant, arbiter, removed } = world();
+    const { page } = participant(0);
+    const [writing, reading] = [holdId(0, 1), holdId(0, 2)];
+    lock.casHolder(FREE, writing);
+    const look = arbiter.holds.bind(arbiter);
+    arbiter.holds = () => {
+      const seen = look();
+      page.casSharedHold(FREE, reading);
+      lock.casHolder(writing, FREE);
+      return seen;
+    };
+    arbiter.close('MAPPING_DELETED');
+    expect(page.sharedHold).toBe(FREE);
+    expect(removed).toEqual([`shared ${reading} MAPPING_DELETED`]);
+  });
+});
