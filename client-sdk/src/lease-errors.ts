@@ -1,6 +1,6 @@
 /** What goes wrong with leases, in words. */
 import { LeaseholdError } from '@leasehold/proto';
-import type { Hold, LockMode, RemovalReason } from '@leasehold/shm-core/internal';
+import { type Hold, type LockMode, type RemovalReason, TokensExhaustedError } from '@leasehold/shm-core/internal';
 
 /**
  * Why a lease was lost. EXPIRED: its time was over, and nobody renewed it. REVOKED: by an administrator. OWNER_DIED: the broker ended
@@ -58,3 +58,10 @@ export const grantsLost = (name: string, mode: LockMode, tries: number): Leaseho
     `the ${mode} lease of ${name} was granted ${tries} times and lost before it could be used; ask for a longer ttlMs`,
     { metadata: { mapping: name, tries: String(tries) } },
   );
+
+/** TOKENS_EXHAUSTED in place of what the lock throws; anything else as it is. */
+export function tokensExhausted(name: string, error: unknown): unknown {
+  if (!(error instanceof TokensExhaustedError)) return error;
+  const what = `${name}: all fencing tokens of this epoch are used; restart the broker`;
+  return new LeaseholdError('TOKENS_EXHAUSTED', what, { cause: error });
+}

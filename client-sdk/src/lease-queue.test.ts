@@ -1,39 +1,7 @@
 import { LeaseholdError } from '@leasehold/proto';
 import { describe, expect, it } from 'vitest';
-import { LeaseWorld, TERMS, type WorldSeat, wish } from './testing/lease-world.ts';
+import { LeaseWorld, readerAndWriter, stateOf, TERMS, TTL_NS, taken, wish, writers } from './testing/lease-world.ts';
 import { settled } from './testing/virtual-time.ts';
-
-const TTL_NS = TERMS.defaultTtlMs * 1e6;
-
-function taken({ queue }: WorldSeat) {
-  const lease = queue.tryTake(TTL_NS, true);
-  if (lease === null) throw new Error('the lock is not free');
-  return lease;
-}
-
-/** What a wait has come to by now. */
-async function stateOf(waiting: Promise<unknown>): Promise<string> {
-  let state = 'waits';
-  waiting.then(
-    () => {
-      state = 'granted';
-    },
-    (error: LeaseholdError) => {
-      state = error.code;
-    },
-  );
-  await settled();
-  return state;
-}
-
-/** Two processes that write, and have each other's pages. */
-async function writers() {
-  const world = await LeaseWorld.create();
-  const [mine, other] = [await world.seat('exclusive', 0), await world.seat('exclusive', 1)];
-  for (const { seat } of [mine, other]) await seat.pages?.prepare();
-  world.asked.length = 0;
-  return { world, mine, other };
-}
 
 describe('writers of one process', () => {
   it('have the lock one after the other, in the order in which they asked, without asking the broker', async () => {
@@ -131,6 +99,22 @@ describe('readers of one process', () => {
     expect(world.holds).toEqual([]);
   });
 
+  it('that were granted together have each the time that was asked for, no more', async () => {
+    const { world, mine, other } = await readerAndWriter();
+    const before = taken(mine);
+    const writing = other.queue.take(wish());
+    await settled();
+    const short = mine.queue.take(wish({ ttlNs: 100e6, auto: false }));
+    const long = mine.queue.take(wish({ ttlNs: 60_000e6, auto: false }));
+    before.release();
+    (await writing).release();
+    const readers = await Promise.all([short, long]);
+    expect(world.asked).toContain('shared, wait 1000, ttl 60000');
+    expect(readers.map(({ timeLeftMs }) => timeLeftMs)).toEqual([100, 60_000]);
+    await world.time.pass(101);
+    expect(readers.map(({ lost }) => lost.aborted)).toEqual([true, false]);
+  });
+
   it('join soon after a writer that waited has given up', async () => {
     const world = await LeaseWorld.create();
     const [mine, other] = [await world.seat('shared', 0), await world.seat('exclusive', 1)];
@@ -201,30 +185,6 @@ describe('a wait at the broker', () => {
     delivered.resolve();
     (await waiting).release();
     expect(world.holds).toEqual([]);
-  });
-
-  it('that is aborted does not wait for a broker that hangs', async () => {
-    const { world, mine, other } = await writers();
-    taken(other);
-    const controller = new AbortController();
-    const waiting = mine.queue.take(wish({ signal: controller.signal }));
-    waiting.catch(() => undefined);
-    await settled();
-    world.withdrawals = new Promise(() => undefined);
-    controller.abort();
-    await world.time.pass(1_000);
-    expect(await stateOf(waiting)).toBe('ABORTED');
-  });
-
-  it('that was cut off by the loss of the broker leaves nothing in memory', async () => {
-    const { world, mine, other } = await writers();
-    const holder = taken(other);
-    world.refusals.push(new LeaseholdError('BROKER_LOST', 'gone'));
-    world.brokerLost = world.refusals[0] ?? null;
-    await expect(mine.queue.take(wish())).rejects.toMatchObject({ code: 'BROKER_LOST' });
-    holder.release();
-    expect(world.holds).toEqual([]);
-    expect(taken(mine).mode).toBe('exclusive');
   });
 
   it('is tried again after a refusal that may pass, and no more often than was wished', async () => {

@@ -5,33 +5,31 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LeaseholdError } from '@leasehold/proto';
-import { type Hold, TokensExhaustedError } from '@leasehold/shm-core/internal';
+import type { Hold } from '@leasehold/shm-core/internal';
 import { Lease } from './lease.ts';
-import { grantsLost, heldHere, leaseTimeout, mappingDeleted } from './lease-errors.ts';
+import { grantsLost, heldHere, leaseTimeout, mappingDeleted, tokensExhausted } from './lease-errors.ts';
 import type { LeaseSeat } from './lease-seat.ts';
 import { LeaseWaiter, type LeaseWish } from './lease-waiter.ts';
+import { isUndecided, withdraw } from './lease-withdrawal.ts';
 import { aborted } from './limits.ts';
 import { asLeaseholdError } from './memory-errors.ts';
 
 /** How long an aborted wait lasts at most, ms: until the broker has answered that nothing is held. */
 const WITHDRAWAL_BOUND_MS = 250;
-/** How soon a withdrawal that was not answered is sent again, ms. */
-const WITHDRAW_AGAIN_MS = 100;
 /** How soon readers that wait behind this process's own look whether they may join it now, ms. */
 const JOIN_AGAIN_MS = 10;
 /** Pause after a refusal that may pass, ms; doubles with every one. */
 const REFUSED_PAUSE_MS = 5;
+const REFUSED_PAUSE_MS_MAX = 250;
 /** Two clocks may disagree by so much about when a wait is over, ms. */
 const TIMER_SLACK_MS = 100;
 const NS_PER_MS = 1e6;
 
-/** After these it is not known whether the request is queued, granted or neither. */
-const IN_DOUBT: readonly string[] = ['ABORTED', 'TIMED_OUT', 'BROKER_LOST', 'BROKER_UNREACHABLE', 'CLOSED', 'INTERNAL'];
-
 /** A request at the broker. */
 interface Round {
   readonly group: Set<LeaseWaiter>;
-  readonly untilNs: number;
+  /** Whoever wished to wait until then or longer is answered by the broker. */
+  untilNs: number;
   readonly abort: AbortController;
   readonly over: PromiseWithResolvers<void>;
 }
@@ -175,43 +173,53 @@ export class LeaseQueue {
       over: Promise.withResolvers<void>(),
     };
     this.#round = round;
+    let pauseMs = 0;
     try {
       const fencingToken = await seat.broker.acquire(request, round.abort.signal);
       this.#granted(round, request.holdId, fencingToken);
     } catch (error) {
-      await this.#failed(round, request.holdId, error);
+      pauseMs = await this.#failed(round, request.holdId, asLeaseholdError(error));
     } finally {
       this.#round = null;
       round.over.resolve();
     }
+    if (pauseMs > 0) await sleep(pauseMs, undefined, { ref: false });
   }
 
   #granted({ group }: Round, holdId: bigint, fencingToken: bigint): void {
     const seat = this.#seat;
-    const hold = seat.confirm(holdId, fencingToken);
+    const [first, ...others] = group;
+    const hold = seat.confirm(holdId, fencingToken, first?.wish.ttlNs ?? 0);
     if (hold === null) {
       this.#triedInVain(group, (waiter) => grantsLost(seat.name, seat.mode, waiter.tries));
       return;
     }
-    let first = true;
-    for (const waiter of group) {
-      const theirs = first ? hold : seat.joinGranted(hold, waiter.wish.ttlNs);
-      if (theirs === null) break;
-      first = false;
-      this.#drop(waiter);
-      waiter.grant(new Lease(seat, theirs, waiter.wish));
-    }
     // All have left while it was granted.
-    if (first) seat.leave(hold);
+    if (first === undefined) return void seat.leave(hold);
+    this.#grant(first, hold);
+    for (const waiter of others) {
+      if (seat.joinGranted(hold, waiter.wish.ttlNs) === null) break;
+      this.#grant(waiter, hold);
+    }
   }
 
-  async #failed({ group }: Round, holdId: bigint, error: unknown): Promise<void> {
+  #grant(waiter: LeaseWaiter, hold: Hold): void {
+    this.#drop(waiter);
+    waiter.grant(new Lease(this.#seat, hold, waiter.wish));
+  }
+
+  /** @returns how long to pause before the broker is asked again, ms */
+  async #failed(round: Round, holdId: bigint, why: unknown): Promise<number> {
     const seat = this.#seat;
-    const why = asLeaseholdError(error);
+    const { group } = round;
     const code = why instanceof LeaseholdError ? why.code : 'INTERNAL';
-    // A broker that does not answer is not waited for.
-    if (code === 'TIMED_OUT') this.#refuseLate([]);
-    if (IN_DOUBT.includes(code)) await this.#withdraw(holdId);
+    if (isUndecided(why)) {
+      // No answer comes any more: whose time is up waits for none.
+      round.untilNs = Number.POSITIVE_INFINITY;
+      if (code === 'TIMED_OUT') this.#refuseLate([]);
+      else this.#refuse(lateOnes(group, seat.clock.nowNs()), seat.broker.lost ?? why);
+      await withdraw(seat, holdId, () => this.#closed !== null);
+    }
     if (code === 'LEASE_HELD') {
       this.#refuse(
         [...group].filter(({ wish }) => wish.waitMs === 0),
@@ -220,40 +228,22 @@ export class LeaseQueue {
     } else if (code === 'LEASE_TIMEOUT') {
       // The broker has a bound of its own. Whoever wished to wait for longer asks again.
       const soonNs = seat.clock.nowNs() + TIMER_SLACK_MS * NS_PER_MS;
-      this.#refuse(
-        [...group].filter(({ untilNs }) => untilNs <= soonNs),
-        why,
-      );
+      this.#refuse(lateOnes(group, soonNs), why);
     } else if (mayPass(why) && seat.broker.lost === null) {
-      await this.#pauseAfter(group, why);
+      this.#refuse(lateOnes(group, seat.clock.nowNs()), why);
+      this.#triedInVain(group, () => why);
+      const tries = Math.max(0, ...[...group].map((waiter) => waiter.tries));
+      return Math.min(REFUSED_PAUSE_MS * 2 ** tries, REFUSED_PAUSE_MS_MAX);
     } else {
       this.#refuse([...group], seat.broker.lost ?? why);
     }
-  }
-
-  async #pauseAfter(group: ReadonlySet<LeaseWaiter>, why: unknown): Promise<void> {
-    this.#triedInVain(group, () => why);
-    const tries = Math.max(0, ...[...group].map((waiter) => waiter.tries));
-    await sleep(Math.min(REFUSED_PAUSE_MS * 2 ** tries, WITHDRAWAL_BOUND_MS), undefined, { ref: false });
+    return 0;
   }
 
   #triedInVain(group: Iterable<LeaseWaiter>, why: (waiter: LeaseWaiter) => unknown): void {
     for (const waiter of group) {
       waiter.tries += 1;
       if (waiter.tries >= waiter.wish.maxTries) this.#refuse([waiter], why(waiter));
-    }
-  }
-
-  /** IMPORTANT: until this is answered the id may still be granted, and a participant has one hold at a time. */
-  async #withdraw(holdId: bigint): Promise<void> {
-    const { broker } = this.#seat;
-    for (;;) {
-      if (broker.lost !== null) return this.#seat.withdraw(holdId);
-      try {
-        return await broker.withdraw(holdId);
-      } catch {
-        await sleep(WITHDRAW_AGAIN_MS, undefined, { ref: false });
-      }
     }
   }
 
@@ -280,8 +270,8 @@ export class LeaseQueue {
   /** Those whose time was up while something else was decided. */
   #refuseLate(except: readonly LeaseWaiter[]): void {
     const nowNs = this.#seat.clock.nowNs();
-    for (const waiter of this.#waiting.filter((each) => each.untilNs <= nowNs && !except.includes(each))) {
-      this.#refuse([waiter], this.#whyLate(waiter));
+    for (const waiter of lateOnes(this.#waiting, nowNs)) {
+      if (!except.includes(waiter)) this.#refuse([waiter], this.#whyLate(waiter));
     }
   }
 
@@ -317,15 +307,7 @@ export class LeaseQueue {
   }
 }
 
-const mayPass = (why: unknown): boolean => why instanceof LeaseholdError && why.retryable && why.code !== 'TIMED_OUT';
+const lateOnes = (waiters: Iterable<LeaseWaiter>, nowNs: number): LeaseWaiter[] =>
+  [...waiters].filter(({ untilNs }) => untilNs <= nowNs);
 
-function tokensExhausted(name: string, error: unknown): unknown {
-  if (!(error instanceof TokensExhaustedError)) return error;
-  return new LeaseholdError(
-    'TOKENS_EXHAUSTED',
-    `${name}: all fencing tokens of this epoch are used; restart the broker`,
-    {
-      cause: error,
-    },
-  );
-}
+const mayPass = (why: unknown): boolean => why instanceof LeaseholdError && why.retryable && why.code !== 'TIMED_OUT';

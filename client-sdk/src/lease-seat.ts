@@ -130,12 +130,15 @@ export class LeaseSeat {
     return this.#lock.nextHoldId();
   }
 
-  /** What the broker granted under `id`, with one lease in it, if it is still so. */
-  confirm(id: bigint, fencingToken: bigint): Hold | null {
+  /** What the broker granted under `id`, with one lease of `ttlNs` in it, if it is still so. */
+  confirm(id: bigint, fencingToken: bigint, ttlNs: number): Hold | null {
     // IMPORTANT: `dirty` before the look at the hold: after it, it could be our own removal that it tells of.
     const { dirty } = this.#mapping.lock;
     const hold = this.#lock.confirm(this.mode, id, { fencingToken, dirty });
-    if (hold !== null) this.#begin(hold);
+    if (hold === null) return null;
+    this.#begin(hold);
+    // The hold was granted for the longest of those for whom it was asked.
+    this.grantedUntilNs = Math.min(this.#deadlineNs, this.clock.nowNs() + ttlNs);
     return hold;
   }
 

@@ -16,17 +16,20 @@ import {
   SegmentAllocator,
   type SegmentOs,
 } from '@leasehold/shm-core/internal';
+import type { Lease } from '../lease.ts';
 import type { LeaseBroker, LeaseRequest } from '../lease-broker.ts';
 import { LeaseClock } from '../lease-clock.ts';
 import { LeasePages } from '../lease-pages.ts';
 import { LeaseQueue } from '../lease-queue.ts';
 import { LeaseSeat } from '../lease-seat.ts';
 import type { LeaseWish } from '../lease-waiter.ts';
-import { VirtualTime } from './virtual-time.ts';
+import { settled, VirtualTime } from './virtual-time.ts';
 
 const NS_PER_MS = 1e6;
 const PAYLOAD_BYTES = 4096;
 export const TERMS = { defaultTtlMs: 5_000, minTtlMs: 100, maxTtlMs: 60_000, tokenLimit: 1_000n };
+
+export const TTL_NS = TERMS.defaultTtlMs * NS_PER_MS;
 
 /** A process's place, with what it knows of its session. */
 export interface WorldSeat {
@@ -180,6 +183,51 @@ export const wish = (more: Partial<LeaseWish> = {}): LeaseWish => ({
   signal: undefined,
   ...more,
 });
+
+interface WorldOfTwo {
+  readonly world: LeaseWorld;
+  readonly mine: WorldSeat;
+  readonly other: WorldSeat;
+}
+
+/** A lease of it, now. */
+export function taken({ queue }: WorldSeat): Lease {
+  const lease = queue.tryTake(TTL_NS, true);
+  if (lease === null) throw new Error('the lock is not free');
+  return lease;
+}
+
+/** What a wait has come to by now. */
+export async function stateOf(waiting: Promise<unknown>): Promise<string> {
+  let state = 'waits';
+  waiting.then(
+    () => {
+      state = 'granted';
+    },
+    (error: LeaseholdError) => {
+      state = error.code;
+    },
+  );
+  await settled();
+  return state;
+}
+
+/** Two processes that write, and have each other's pages. */
+export async function writers(): Promise<WorldOfTwo> {
+  const world = await LeaseWorld.create();
+  const [mine, other] = [await world.seat('exclusive', 0), await world.seat('exclusive', 1)];
+  for (const { seat } of [mine, other]) await seat.pages?.prepare();
+  world.asked.length = 0;
+  return { world, mine, other };
+}
+
+/** One that reads, another that writes. */
+export async function readerAndWriter(): Promise<WorldOfTwo> {
+  const world = await LeaseWorld.create();
+  const [mine, other] = [await world.seat('shared', 0), await world.seat('exclusive', 1)];
+  await other.seat.pages?.prepare();
+  return { world, mine, other };
+}
 
 /** The mapping's own descriptor, which whoever maps it does not close. */
 function received({
