@@ -89,14 +89,23 @@ describe('processes that wait', () => {
   }
 
   it('have the lease in the order in which they came', async () => {
-    const { held, line } = await queueUp(Array.from({ length: 6 }, () => 'exclusive'));
+    const { broker, mapping, held, line } = await queueUp(Array.from({ length: 6 }, () => 'exclusive'));
+    for (const mode of ['shared', 'exclusive'] as const) await mapping.prepare(mode);
     const order: number[] = [];
     const all = line.map(async (worker) => {
       await ask(worker, 'granted');
       order.push(worker.pid);
       await ask(worker, 'release');
     });
-    expect(held.release()).toBe(true);
+    // Free in memory while the broker has not come to it, and theirs all the same.
+    const { pid } = await broker.info();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      expect(held.release()).toBe(true);
+      expect([mapping.tryLease('exclusive'), mapping.tryLease('shared')]).toEqual([null, null]);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
     await Promise.all(all);
     expect(order).toEqual(line.map(({ pid }) => pid));
   });
