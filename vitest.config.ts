@@ -1,24 +1,35 @@
-// Two projects. `unit` runs from sources, with no build before it; `integration` starts real processes from dist/, one
-// file at a time, because its tests own the machine's cores, huge pages and descriptors.
+// Three projects. `unit` runs from sources, with no build before it, in seconds; `deep` the same way, but for a minute or two:
+// every interleaving of the lock and the channel, and millions of steps of simulated leases. `integration` starts real processes
+// from dist/, one file at a time, because its tests own the machine's cores, huge pages and descriptors.
 import { defineConfig } from 'vitest/config';
 
 const sourceConditions = ['leasehold-source', 'module', 'node', 'development|production'];
+
+const fromSources = {
+  resolve: { conditions: sourceConditions },
+  ssr: { resolve: { conditions: sourceConditions, externalConditions: ['leasehold-source', 'node'] } },
+};
+const DEEP = ['shm-core/explore/*.test.ts', 'broker/src/domain/lease-simulation.test.ts'];
 
 export default defineConfig({
   test: {
     projects: [
       {
-        resolve: { conditions: sourceConditions },
-        ssr: { resolve: { conditions: sourceConditions, externalConditions: ['leasehold-source', 'node'] } },
+        ...fromSources,
         test: {
           name: 'unit',
           include: [
             '{proto,shm-core,broker,client-sdk,cli}/{src,scripts,explore}/**/*.test.ts',
             'scripts/**/*.test.ts',
           ],
+          exclude: DEEP,
           pool: 'forks',
           sequence: { groupOrder: 0 },
         },
+      },
+      {
+        ...fromSources,
+        test: { name: 'deep', include: DEEP, pool: 'forks', sequence: { groupOrder: 1 } },
       },
       {
         test: {
@@ -28,7 +39,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

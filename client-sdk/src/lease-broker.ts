@@ -5,6 +5,8 @@ import type { LockMode } from '@leasehold/shm-core/internal';
 export interface LeaseBroker {
   /** Why there is none any more; null while there is. */
   readonly lost: LeaseholdError | null;
+  /** Whether it is dead, and not only this session over: nobody hears its bell. Asked only once it is lost. */
+  readonly gone: boolean;
   /** The broker looks at the lock. Never blocks, never throws. */
   ring(): void;
   /**

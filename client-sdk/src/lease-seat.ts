@@ -67,7 +67,7 @@ export class LeaseSeat {
       tokenLimit: parts.terms.tokenLimit,
       nowNs: clock.nowNs,
       ringBroker: () => broker.ring(),
-      isBrokerLost: () => broker.lost !== null,
+      isBrokerGone: () => broker.gone,
     });
   }
 

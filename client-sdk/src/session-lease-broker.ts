@@ -14,7 +14,8 @@ export class SessionLeaseBroker implements LeaseBroker {
   readonly #name: string;
   readonly #mappingId: bigint;
   readonly #attachmentId: bigint;
-  readonly #ring: () => void;
+  readonly #ring: () => 'rung' | 'full' | 'gone';
+  #gone = false;
 
   constructor(session: Session, name: string, mapping: AttachedMapping, attachmentId: bigint) {
     this.#session = session;
@@ -26,6 +27,11 @@ export class SessionLeaseBroker implements LeaseBroker {
 
   get lost(): LeaseholdError | null {
     return this.#session.lost.aborted ? this.#session.lost.reason : null;
+  }
+
+  get gone(): boolean {
+    this.#gone ||= this.lost !== null && this.#ring() === 'gone';
+    return this.#gone;
   }
 
   ring(): void {

@@ -179,10 +179,10 @@ export class Session {
   }
 
   /** A function that rings the doorbell of that name, raw. */
-  ringFor(bell: Uint8Array, mappingId: bigint, index: number): () => void {
+  ringFor(bell: Uint8Array, mappingId: bigint, index: number): () => 'rung' | 'full' | 'gone' {
     const path = this.bellPath(bell);
     const payload = ringPayload(mappingId, index);
-    return () => void this.#ringer.ring(path, payload);
+    return () => this.#ringer.ring(path, payload);
   }
   /** Rings once. */
   ring(bell: Uint8Array, payload: Uint8Array): void {

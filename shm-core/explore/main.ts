@@ -68,9 +68,9 @@ async function main(): Promise<void> {
   for (const explored of cases) {
     const violation = explore(code, explored);
     if (violation === null) continue;
-    if (violation.message !== explored.open) process.exitCode = 1;
+    process.exitCode = 1;
     const schedule = encodeSchedule(violation);
-    console.log(`  ${violation.message}${violation.message === explored.open ? ' (known)' : ''}`);
+    console.log(`  ${violation.message}`);
     console.log(`  npm run explore -- --case ${explored.name} --replay '${schedule}'`);
     show(code, explored, schedule);
   }

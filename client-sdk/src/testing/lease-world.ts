@@ -123,6 +123,9 @@ export class LeaseWorld {
       get lost() {
         return lost();
       },
+      get gone() {
+        return lost() !== null;
+      },
       ring: () => {
         if (this.brokerLost === null) this.#arbiter.pump();
       },

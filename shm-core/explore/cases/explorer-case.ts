@@ -7,7 +7,5 @@ export interface ExplorerCase {
   readonly title: string;
   /** Preemptions to which it is explored in every run of the tests; Infinity = every interleaving. */
   readonly ciBound: number;
-  /** What is known to be wrong with the code in this case, and not yet mended: the explorer must still find it. */
-  readonly open?: string;
   readonly model: (code: CodeUnderTest) => Model;
 }

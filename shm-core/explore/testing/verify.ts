@@ -8,13 +8,11 @@ import { search, type Violation } from '../engine/search.ts';
 /** A guard against an exploration that has no end, far above what any takes. */
 export const TIME_LIMIT = { timeout: 600_000 };
 
-/** Explores the case as far as the tests go: nothing is wrong, or exactly what is known to be. */
+/** Explores the case as far as the tests go: nothing is wrong. */
 export function verify(code: CodeUnderTest, explored: ExplorerCase): void {
   const { violation, complete } = search(() => explored.model(code), { bound: explored.ciBound });
-  expect(violation === null ? null : withSchedule(code, explored, violation)).toEqual(
-    explored.open === undefined ? null : expect.stringContaining(explored.open),
-  );
-  if (violation === null) expect(complete).toBe(true);
+  expect(violation === null ? null : withSchedule(code, explored, violation)).toBeNull();
+  expect(complete).toBe(true);
 }
 
 /** What is wrong and how it comes about; it was performed again, and came to the same. */

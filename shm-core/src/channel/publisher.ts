@@ -195,7 +195,8 @@ export class ChannelPublisher {
     if (!this.#pages.refresh()) refusal = this.#pageMissing();
     else if (this.#pins.pinned(slot)) refusal = LoanRefusal.noSlot;
     else if (!this.holdsLease) refusal = LoanRefusal.lost;
-    if (refusal !== slot) cas32(this.#memory.descriptors, at, this.#writing, seen);
+    // Whoever wanted the frame in it found it marked, and went to sleep until it would be overwritten: it will not.
+    if (refusal !== slot && cas32(this.#memory.descriptors, at, this.#writing, seen)) this.wake();
     return refusal;
   }
 

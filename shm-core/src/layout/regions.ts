@@ -109,10 +109,10 @@ export const CHANNEL_HEADER = defineLayout(128, {
 /** One per slot. Fields other than `state` are written while the slot is WRITING and stable while it is published and pinned. */
 export const FRAME_DESCRIPTOR = defineLayout(256, {
   state: u32('publisher; atomic CAS; 0 free, 01… published or being published, 10… being written, with its owner'),
-  flags: u32('publisher; bit 0: end of stream, no payload'),
-  sequence: u64('publisher; from 1'),
+  flags: u32('publisher; atomic; bit 0: end of stream, no payload'),
+  sequence: u64('publisher; atomic, each half; from 1'),
   payloadBytes: u64('publisher; B'),
-  fencingToken: u64('publisher; token of the lease that wrote the frame'),
+  fencingToken: u64('publisher; atomic, each half; token of the lease that wrote the frame'),
   publishedNs: u64('publisher; ns, CLOCK_MONOTONIC'),
   capturedNs: u64('publisher; ns, CLOCK_MONOTONIC; 0 = not stated'),
   width: u32('publisher; pixels; 0 = as the channel'),

@@ -33,8 +33,8 @@ export interface ParticipantLockParts {
   readonly nowNs: () => number;
   /** Rings the broker's doorbell. Never blocks, never throws. */
   readonly ringBroker: () => void;
-  /** Whether this process has lost its broker; never, by default. Who waited there waits no more, whatever C says. */
-  readonly isBrokerLost?: () => boolean;
+  /** Whether the broker is dead; never, by default. Who waited there waits no more, whatever C says. */
+  readonly isBrokerGone?: () => boolean;
 }
 
 /** Tries to renew a hold that its broker renews at the same time. */
@@ -53,7 +53,7 @@ export class ParticipantLock {
   readonly #tokenLimit: bigint;
   readonly #nowNs: () => number;
   readonly #ringBroker: () => void;
-  readonly #isBrokerLost: () => boolean;
+  readonly #isBrokerGone: () => boolean;
   #serial = 0;
 
   constructor(parts: ParticipantLockParts) {
@@ -64,12 +64,12 @@ export class ParticipantLock {
     this.#tokenLimit = parts.tokenLimit;
     this.#nowNs = parts.nowNs;
     this.#ringBroker = parts.ringBroker;
-    this.#isBrokerLost = parts.isBrokerLost ?? (() => false);
+    this.#isBrokerGone = parts.isBrokerGone ?? (() => false);
   }
 
   /** Whether nobody may take the lock past those who wait at the broker. */
   get mustQueue(): boolean {
-    return this.#lock.queued && !this.#isBrokerLost();
+    return this.#lock.queued && !this.#isBrokerGone();
   }
 
   /** An id that no hold or request of this participant has had. */

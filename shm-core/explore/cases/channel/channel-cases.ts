@@ -149,8 +149,6 @@ export const CHANNEL_CASES: readonly ExplorerCase[] = [
     name: 'put-back',
     title: 'a publisher finds every slot pinned while a subscriber moves along',
     ciBound: 5,
-    // Whoever wants the newest frame finds it marked, and sleeps; the mark is taken back, and nobody rings.
-    open: 'S2: a lost wake-up: it sleeps at 0, and 3 is published',
     model: (code) => channelModel(code, { publishers: [1], subscribers: ['queue', 'latest'], published: 3 }),
   },
   channelCase('late-predecessor', 'a publisher that has lost its lease goes on', 3, {

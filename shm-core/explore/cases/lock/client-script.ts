@@ -80,7 +80,7 @@ export function runClient(code: CodeUnderTest, world: World, plan: ClientPlan): 
     others: openPages(code, world, lockSegment, seat, plan.seats),
     tokenLimit: TOKEN_LIMIT,
     nowNs: () => world.load('clock'),
-    isBrokerLost: () => (plan.givesUpOn ?? []).some((word) => world.load(word) !== 0),
+    isBrokerGone: () => (plan.givesUpOn ?? []).some((word) => world.load(word) !== 0),
     ringBroker: () => post(world, { kind: MessageKind.ring, seat: plan.place, id: 0n }, plan.inbox),
   });
   const client: Client = { world, plan, seat, lock, turns: [] };
