@@ -29,7 +29,7 @@ async function kill(process: BrokerProcess, { lost }: Broker): Promise<void> {
   await Promise.all([process.ended, told]);
 }
 
-describe.each(MODES)('when the broker is killed, the holder of an %s lease', (mode) => {
+describe.each(MODES)('when the broker is killed, a holder with %s access', (mode) => {
   it.each(['auto', 'manual'] as const)(
     'renewed %s is told BROKER_LOST at its deadline, and is in nobody’s way',
     async (renew) => {

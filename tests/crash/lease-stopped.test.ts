@@ -40,7 +40,7 @@ const overdue =
     return leases?.holders.some((holder) => holder.overdue) ?? false;
   };
 
-describe.each(['exclusive', 'shared'] as const)('a stopped process that holds an %s lease', (mode) => {
+describe.each(['exclusive', 'shared'] as const)('a stopped process with %s access', (mode) => {
   it('loses nothing while nobody waits, however long it sleeps', async () => {
     const { broker, mapping } = await openMapping(`crash/lease-sleeper-${mode}`);
     const sleeper = client(mapping);
