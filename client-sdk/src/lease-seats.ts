@@ -31,9 +31,10 @@ export class MappingSeats {
     this.#mapping = mapping;
   }
 
-  /** Null before its first use. */
+  /** Null before its first use, and for what is no mode. */
   get(mode: LockMode): OpenSeat | null {
-    return mode === 'shared' ? this.#seats.shared : this.#seats.exclusive;
+    if (mode === 'shared') return this.#seats.shared;
+    return mode === 'exclusive' ? this.#seats.exclusive : null;
   }
 
   /** @throws as `attachMapping`. */
@@ -72,6 +73,10 @@ export class MappingSeats {
       this.deleted = true;
       this.#seats[mode] = null;
       open.close().catch(() => undefined);
+    }
+    // Its name is gone for good, and whoever still has this has no need of the session to find it.
+    if (this.deleted && this.#seats.shared === null && this.#seats.exclusive === null) {
+      this.#session.forgetSeats(this.#mapping.id);
     }
   }
 

@@ -9,7 +9,7 @@ import type { Lease } from './lease.ts';
 import { mappingDeleted } from './lease-errors.ts';
 import type { MappingSeats } from './lease-seats.ts';
 import { grantedTtlNs } from './lease-terms.ts';
-import { Limits, throwIfAborted, type WaitOptions } from './limits.ts';
+import { Limits, throwIfAborted, type WaitOptions, withLimits } from './limits.ts';
 import type { MappingInfo } from './plain-types.ts';
 import type { ReadonlyBytes } from './readonly-bytes.ts';
 import type { Session } from './session.ts';
@@ -63,9 +63,9 @@ export class Mapping {
   /**
    * Takes the lock: in memory when nobody is in the way, else in its turn at the broker. Who comes first is served first, readers
    * together. Without the broker, what memory can decide is still decided.
-   * @throws LeaseholdError LEASE_TIMEOUT; LEASE_HELD (`waitMs` 0); ABORTED; BROKER_LOST (somebody is in the way, and there is no broker
-   *   to ask: connect again); MAPPING_DELETED, MAPPING_NOT_FOUND, PERMISSION_DENIED, PARTICIPANTS_EXHAUSTED, TOKENS_EXHAUSTED,
-   *   INVALID_ARGUMENT, CLOSED.
+   * @throws LeaseholdError LEASE_TIMEOUT; LEASE_HELD (`waitMs` 0); TIMED_OUT (the broker does not answer); ABORTED; BROKER_LOST
+   *   (somebody is in the way, and there is no broker to ask: connect again); MAPPING_DELETED, MAPPING_NOT_FOUND, PERMISSION_DENIED,
+   *   PARTICIPANTS_EXHAUSTED, TOKENS_EXHAUSTED, INVALID_ARGUMENT, CLOSED.
    */
   lease(mode: 'shared', options?: LeaseOptions): Promise<Lease<ReadonlyBytes>>;
   lease(mode: 'exclusive', options?: LeaseOptions): Promise<Lease<Uint8Array>>;
@@ -115,11 +115,14 @@ export class Mapping {
   /**
    * Makes this process's place for leases of that mode: readers share a read-only attachment, writers a writable one. It is kept until
    * the connection is closed; `lease` makes it by itself.
-   * @throws as `attach`.
+   * @throws LeaseholdError as `attach`, but for INVALID_SIZE; MAPPING_DELETED, CLOSED.
    */
   async prepare(mode: LockMode, options: WaitOptions = {}): Promise<void> {
-    const { seat } = await this.#seats.open(checkedChoice('mode', mode, MODES), new Limits(options));
-    await seat.pages?.prepare();
+    this.#session.checkOpen();
+    const limits = new Limits(options);
+    const { seat } = await this.#seats.open(checkedChoice('mode', mode, MODES), limits);
+    if (seat.pages === null) return;
+    await withLimits(seat.pages.prepare(), limits.rest(), `who takes part in ${this.name}`, () => undefined);
   }
 
   /**

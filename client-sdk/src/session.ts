@@ -214,6 +214,10 @@ export class Session {
     this.#seats.set(mapping.id, seats);
     return seats;
   }
+  /** Of a mapping that was deleted, when nothing of it is mapped any more. */
+  forgetSeats(mappingId: bigint): void {
+    this.#seats.delete(mappingId);
+  }
 
   /** Registers what `opening` opens. */
   adopt(child: SessionChild): void {

@@ -2,7 +2,7 @@
 import { connect, type Lease, type LeaseholdError, type Mapping, monotonicNs } from '@leasehold/client';
 import { describe, expect, it } from 'vitest';
 import { startBroker } from '../support/broker-process.ts';
-import { connected, leasePair, leasesOf, SIZE_BYTES, WAIT_MS, waiting } from '../support/lease-pair.ts';
+import { codeOf, connected, leasePair, leasesOf, SIZE_BYTES, WAIT_MS, waiting } from '../support/lease-pair.ts';
 import { sharedBroker } from '../support/shared-broker.ts';
 
 const { runtimeDir } = sharedBroker();
@@ -67,6 +67,7 @@ describe('a lease', () => {
     using got = await next;
     expect(got.previousOwnerDied).toBe(false);
     expect(() => third.tryLease('exclusive')).toThrow(expect.objectContaining({ code: 'CLOSED' }));
+    await expect(third.prepare('exclusive')).rejects.toMatchObject({ code: 'CLOSED' });
   });
 });
 
@@ -149,6 +150,27 @@ describe('a try', () => {
     expect((await broker.mapping(mine.name)).info.writers).toBe(1);
     expect(mine.tryLease('exclusive')?.release()).toBe(true);
     expect(() => mine.tryLease('shared')).toThrow(refused);
+  });
+
+  it('in no mode that there is, is refused', async () => {
+    const { mine } = await pair('leases/no-mode');
+    await mine.prepare('exclusive');
+    expect(() => mine.tryLease('Shared' as 'shared')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+
+  it('can be prepared only while the broker answers, but the wait for it has a bound', async () => {
+    const process = await startBroker();
+    const { mine, other } = await pair('leases/bounded-prepare', process.runtimeDir);
+    await mine.prepare('exclusive');
+    await other.prepare('shared');
+    process.child.kill('SIGSTOP');
+    const preparing = mine.prepare('exclusive', { timeoutMs: 50 }).then(() => 'prepared', codeOf);
+    const aborted = mine.prepare('exclusive', { signal: AbortSignal.timeout(50) }).then(() => 'prepared', codeOf);
+    try {
+      expect(await Promise.all([preparing, aborted])).toEqual(['TIMED_OUT', 'ABORTED']);
+    } finally {
+      process.child.kill('SIGCONT');
+    }
   });
 
   it('asks nobody: it takes and gives back while the broker is stopped', async () => {
