@@ -41,6 +41,23 @@ describe('publishers', () => {
     expect(third.tokens[0]).toBeGreaterThan(second.tokens[0] ?? 0n);
   });
 
+  it('that leave in order leave nothing in doubt, unless their time was over', async () => {
+    const world = fakeWorld();
+    const [a, b, c] = [world.open(), world.open(), world.open()];
+    await channel(world, a);
+    const first = publish(world, a);
+    await settled();
+    detachMapping(world.core, a, first.attachment.id);
+    const second = publish(world, b);
+    await settled();
+    expect(second.told.at(-1)).toBe('promoted');
+    world.clock.advance(world.core.limits.leaseTtlMsDefault);
+    detachMapping(world.core, b, second.attachment.id);
+    const third = publish(world, c);
+    await settled();
+    expect(third.told.at(-1)).toBe('promoted, previous died');
+  });
+
   it('that leave are revoked and everybody is rung before the next one is granted', async () => {
     const world = fakeWorld();
     const [a, b, c] = [world.open(), world.open(), world.open()];

@@ -9,7 +9,7 @@ import { LeaseholdError } from '@leasehold/proto';
 export const EPOCH_MAX = 65_535;
 const COUNTER_BITS = 48n;
 /** Nobody takes tokens faster: what a mapping claims beyond it, somebody wrote there by mistake or malice, 1/ms. */
-const TOKENS_PER_MS_MAX = 100_000n;
+const TOKENS_PER_MS_MAX = 20_000n;
 
 export class FencingTokens {
   /** The last token of this epoch. */

@@ -75,7 +75,13 @@ export async function acquireLease(
 }
 
 /** A participant of the broker's own, for a session that maps nothing. */
-async function byProxy(core: BrokerCore, caller: Session, { name, mode }: AcquireRequest): Promise<Claim> {
+async function byProxy(
+  core: BrokerCore,
+  caller: Session,
+  { name, mode, holdId: chosen }: AcquireRequest,
+): Promise<Claim> {
+  if (chosen !== 0n)
+    throw invalid('hold_id', 'is chosen by the broker for a request without an attachment; leave it 0');
   authoriseLease(core, caller, name, mode);
   const mapping = requirePlain(core.registry.require(name));
   const { proxy, holdId } = await mapping.proxies.take(caller, mapping);

@@ -201,7 +201,10 @@ export class MappingLock {
     return lock.casDirty(lock.dirty, 0n);
   }
 
-  /** The participant's rights are over. `reason` null: its owner wished so, and what it held is released, not removed. */
+  /**
+   * The participant's rights are over. `reason` null: its owner wished so, and what it held is released, not removed; but for a writer
+   * whose time was over, who has not said that it was done.
+   */
   leave(attachment: Attachment, reason: RemovalReason | null): void {
     if (this.#closed) return;
     const { place, part, session } = attachment;
@@ -209,10 +212,12 @@ export class MappingLock {
     this.#run(() => {
       // Wherever else it waits for this lock: what its end frees is granted to somebody who lives.
       if (session.ended) this.#arbiter.drop(({ id }) => this.ownerOf(id)?.session === session);
-      for (const { id } of clean ? this.#arbiter.holds() : []) {
-        if (isHoldOf(id, place)) this.#arbiter.cancel(id);
+      const nowNs = BigInt(Math.trunc(this.#parts.clock.nowNs()));
+      for (const { id, mode, deadline } of clean ? this.#arbiter.holds() : []) {
+        const inTime = mode === 'shared' || (deadline !== null && nowNs < deadline);
+        if (isHoldOf(id, place) && inTime) this.#arbiter.cancel(id);
       }
-      this.#arbiter.participantEnded(place.index, place.generation, reason ?? 'OWNER_DIED');
+      this.#arbiter.participantEnded(place.index, place.generation, reason ?? (clean ? 'EXPIRED' : 'OWNER_DIED'));
       this.#untold.push(() => this.#refuseAll(attachment));
     });
   }

@@ -130,15 +130,16 @@ export class LeaseModel {
       this.answers.set(id, { kind: 'participant-ended' });
     }
   }
-  /** The rights of a participant are over; `reason` null: what it held is released, not removed. */
+  /** The rights of a participant are over; `reason` null: what it held is released, but for a writer whose time was over. */
   end(participant: bigint, reason: RemovalReason | null, nowNs: bigint): void {
     this.#living.delete(participant);
     if (this.deleted) return;
     this.drop(participant);
     for (const hold of [this.writer, this.readers.get(participant) ?? null]) {
       if (hold === null || participantOf(hold.id) !== participant) continue;
-      if (reason === null) this.release(hold.id);
-      else this.#remove(hold, reason);
+      const inTime = hold.mode === 'shared' || nowNs < hold.deadlineNs;
+      if (reason === null && inTime) this.release(hold.id);
+      else this.#remove(hold, reason ?? 'EXPIRED');
     }
     this.pump(nowNs);
   }

@@ -53,7 +53,6 @@ export class LockUnderTest {
   /** Its process is gone: the broker has given its place away. */
   forget(participant: bigint): void {
     this.model.forget(participant);
-    this.#owners.delete(participant);
   }
   /** Whether a holder's session lives, and so is to be told what becomes of its hold. */
   canBeTold(id: bigint): boolean {
