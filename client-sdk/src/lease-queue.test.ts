@@ -42,6 +42,19 @@ describe('writers of one process', () => {
       { reason: { code: 'LEASE_HELD' } },
     ]);
   });
+
+  it('do not wait behind a lease that was taken away for longer than a lost ring costs', async () => {
+    const { world, mine } = await writers();
+    const lease = mine.queue.tryTake(60_000e6, true);
+    const waiting = mine.queue.take(wish({ waitMs: 10_000 }));
+    const { look } = mine.clock;
+    mine.clock.look = () => undefined;
+    world.revoke(world.holdOf(0));
+    mine.clock.look = look;
+    await world.time.pass(1_001);
+    expect(lease?.lost.aborted).toBe(true);
+    expect(await stateOf(waiting)).toBe('granted');
+  });
 });
 
 describe('readers of one process', () => {
@@ -113,6 +126,21 @@ describe('readers of one process', () => {
     expect(readers.map(({ timeLeftMs }) => timeLeftMs)).toEqual([100, 60_000]);
     await world.time.pass(101);
     expect(readers.map(({ lost }) => lost.aborted)).toEqual([true, false]);
+  });
+
+  it('do not wait behind a hold that was taken away while the ring got lost', async () => {
+    const { world, mine, other } = await readerAndWriter();
+    taken(mine);
+    const writing = other.queue.take(wish());
+    await settled();
+    const joining = mine.queue.take(wish({ waitMs: 1_000 }));
+    const { look } = mine.clock;
+    mine.clock.look = () => undefined;
+    world.revoke(world.holdOf(0));
+    mine.clock.look = look;
+    (await writing).release();
+    await world.time.pass(50);
+    expect(await stateOf(joining)).toBe('granted');
   });
 
   it('join soon after a writer that waited has given up', async () => {

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LeaseholdError } from '@leasehold/proto';
 import type { Hold } from '@leasehold/shm-core/internal';
+import { LOOK_AGAIN_MS } from './doorbell.ts';
 import { Lease } from './lease.ts';
 import { grantsLost, heldHere, leaseTimeout, mappingDeleted, tokensExhausted } from './lease-errors.ts';
 import type { LeaseSeat } from './lease-seat.ts';
@@ -124,13 +125,18 @@ export class LeaseQueue {
     }
   }
 
-  /** Nothing tells readers that nobody waits at the broker any more, and that they may join what this process holds. */
+  /**
+   * Nothing tells readers that nobody waits at the broker any more, and that they may join what this process holds; and the ring that
+   * tells of a hold that was taken away may be lost.
+   */
   #waitForOurOwn(): void {
     this.#refuseLate([]);
-    if (this.#seat.mode !== 'shared' || this.#waiting.length === 0) return;
+    if (this.#waiting.length === 0) return;
     this.#cancelLook?.();
-    this.#cancelLook = this.#seat.clock.after(JOIN_AGAIN_MS, () => {
+    const lookAgainMs = this.#seat.mode === 'shared' ? JOIN_AGAIN_MS : LOOK_AGAIN_MS;
+    this.#cancelLook = this.#seat.clock.after(lookAgainMs, () => {
       this.#cancelLook = null;
+      this.#seat.clock.look();
       if (this.#waiting.length > 0) this.#goOn();
     });
   }
