@@ -75,6 +75,10 @@ export class LeaseSeat {
   get occupied(): boolean {
     return this.#hold !== null;
   }
+  /** Whether the last exclusive holder was removed, and nobody has declared the data good since. */
+  get dirty(): boolean {
+    return this.#mapping.lock.dirty !== 0n;
+  }
   get deleted(): boolean {
     return this.#mapping.lock.deleted;
   }

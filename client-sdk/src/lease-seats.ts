@@ -37,6 +37,12 @@ export class MappingSeats {
     return mode === 'exclusive' ? this.#seats.exclusive : null;
   }
 
+  /** What memory says of the data, if this process has it mapped for leases; else null. */
+  get dirty(): boolean | null {
+    const open = this.#seats.exclusive ?? this.#seats.shared;
+    return open === null || open.closing ? null : open.seat.dirty;
+  }
+
   /** @throws as `attachMapping`. */
   async open(mode: LockMode, limits: Limits): Promise<OpenSeat> {
     const there = this.get(mode);

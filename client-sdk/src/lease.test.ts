@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { Lease } from './lease.ts';
 import { LeaseWorld, TERMS, type WorldSeat } from './testing/lease-world.ts';
@@ -120,6 +121,22 @@ describe('a lease that renews itself', () => {
     await all.time.pass(2);
     expect(reasonOf(lease)).toBe('EXPIRED');
     expect(all.holds).toEqual([]);
+  });
+
+  it('stops renewing when the signal aborts that it was asked for with, and forgets the signal at its end', async () => {
+    const { world: w, mine } = await world();
+    const abort = new AbortController();
+    const lease = taken(mine).follow(abort.signal);
+    await w.time.pass(2 * TERMS.defaultTtlMs);
+    expect(lease.lost.aborted).toBe(false);
+    abort.abort();
+    await w.time.pass(TERMS.defaultTtlMs);
+    expect(reasonOf(lease)).toBe('EXPIRED');
+    const { signal } = new AbortController();
+    const short = taken(mine).follow(signal);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    short.release();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   it('stops when the broker is lost, is given back in memory at its deadline, and says why', async () => {

@@ -50,6 +50,8 @@ export class Lease<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBytes | Ui
   #bytes: Uint8Array<ArrayBuffer> | null = null;
   #why: LeaseholdError | null = null;
   #lost: AbortController | null = null;
+  #signal: AbortSignal | undefined;
+  #stopRenewing: (() => void) | null = null;
 
   /** @internal `seat` has just given `hold`. */
   constructor(seat: LeaseSeat, hold: Hold, { ttlNs, auto }: LeaseStart) {
@@ -63,6 +65,16 @@ export class Lease<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBytes | Ui
     this.#deadlineNs = seat.grantedUntilNs;
     this.nextEventNs = this.#firstEventNs();
     seat.clock.add(this);
+  }
+
+  /** @internal Once `signal` aborts, it renews itself no more. */
+  follow(signal: AbortSignal | undefined): this {
+    if (signal === undefined || this.#state !== HELD) return this;
+    if (signal.aborted) this.orphan();
+    this.#signal = signal;
+    this.#stopRenewing = () => this.orphan();
+    signal.addEventListener('abort', this.#stopRenewing, { once: true });
+    return this;
   }
 
   #firstEventNs(): number {
@@ -175,7 +187,8 @@ export class Lease<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBytes | Ui
     const shared = this.#seat.downgrade(this.#hold);
     if (shared === null) throw this.#over(this.#seat.lossReason);
     this.#end(RELEASED);
-    return new Lease<ReadonlyBytes>(this.#seat, shared, { ttlNs: this.#ttlNs, auto: this.#auto });
+    const lease = new Lease<ReadonlyBytes>(this.#seat, shared, { ttlNs: this.#ttlNs, auto: this.#auto });
+    return lease.follow(this.#signal);
   }
 
   /** Refused: two readers that wait for one another to leave would wait for ever. @throws LeaseholdError INVALID_STATE, always. */
@@ -255,6 +268,7 @@ export class Lease<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBytes | Ui
 
   #end(state: typeof RELEASED | typeof LOST): void {
     this.#state = state;
+    if (this.#stopRenewing !== null) this.#signal?.removeEventListener('abort', this.#stopRenewing);
     this.#seat.clock.remove(this);
     this.#seat.onFree();
   }

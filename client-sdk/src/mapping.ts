@@ -32,7 +32,7 @@ export interface TryLeaseOptions {
 export interface LeaseOptions extends TryLeaseOptions {
   /** How long to wait, ms, from 0, which is not at all; default 5,000. Infinity is no bound. */
   readonly waitMs?: number;
-  /** Ends the wait with ABORTED; nothing is held then. */
+  /** Ends the wait with ABORTED; nothing is held then. Once the lease is held: ends its renewing, as `orphan` does. */
   readonly signal?: AbortSignal;
   /** Grants that are lost before they can be used, and refusals that may pass, until it gives up; default 8. */
   readonly maxTries?: number;
@@ -53,6 +53,11 @@ export class Mapping {
     this.name = info.name;
     this.info = info;
     this.created = created;
+  }
+
+  /** Whether the last exclusive holder was removed, and nobody has declared the data good since: now, once this process leases it. */
+  get dirty(): boolean {
+    return this.#known?.dirty ?? this.info.dirty;
   }
 
   get #seats(): MappingSeats {
@@ -83,9 +88,9 @@ export class Mapping {
     throwIfAborted(signal);
     const ttlNs = grantedTtlNs(seat.terms, options.ttlMs);
     const now = queue.tryTake(ttlNs, auto);
-    if (now !== null) return now;
+    if (now !== null) return now.follow(signal);
     const leftMs = waitMs === 0 ? 0 : Math.max(1, waitMs - (performance.now() - sinceMs));
-    return queue.take({ ttlNs, auto, waitMs: leftMs, maxTries, signal });
+    return (await queue.take({ ttlNs, auto, waitMs: leftMs, maxTries, signal })).follow(signal);
   }
 
   /**

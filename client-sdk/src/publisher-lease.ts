@@ -21,13 +21,14 @@ export interface PublisherLeaseParts {
 export class PublisherLease implements Timed {
   clockIndex = -1;
   nextEventNs = 0;
+  /** When the clock was read last. */
+  publishedNs = 0;
   /** Called once, when it is found lost. */
   onLost: () => void = () => undefined;
   readonly #lock: ParticipantLock;
   readonly #clock: LeaseClock;
   readonly #ttlNs: number;
   #hold: Hold | null = null;
-  #readNs = 0;
 
   constructor({ mapping, clock, terms, ttlNs, ringBroker }: PublisherLeaseParts) {
     this.#clock = clock;
@@ -64,13 +65,13 @@ export class PublisherLease implements Timed {
 
   /** The clock for publishing. */
   readonly nowNs = (): number => {
-    this.#readNs = this.#clock.nowNs();
-    return this.#readNs;
+    this.publishedNs = this.#clock.nowNs();
+    return this.publishedNs;
   };
 
-  /** After a publication: a publisher that never returns to the event loop renews here, by the time that was read anyway. */
-  renewIfDue(): void {
-    if (this.#readNs >= this.nextEventNs) this.onTime(this.#readNs);
+  /** A publisher that never returns to the event loop renews here, by a time that was read anyway. */
+  renewIfDue(nowNs: number): void {
+    if (nowNs >= this.nextEventNs) this.onTime(nowNs);
   }
 
   onTime(nowNs: number): void {

@@ -126,6 +126,7 @@ export class Publisher implements AsyncDisposable {
     if (loan === null) {
       this.#dropped += 1;
       this.#mapping.page.setDropped(this.#dropped);
+      this.#lease.renewIfDue(this.#lease.nowNs());
     }
     return loan;
   }
@@ -230,7 +231,7 @@ export class Publisher implements AsyncDisposable {
     this.#closeView(loan, slot);
     const sequence = this.#inMemory(() => this.#core.publish(slot, payloadBytes, fields));
     this.#published += 1;
-    this.#lease.renewIfDue();
+    this.#lease.renewIfDue(this.#lease.publishedNs);
     return BigInt(sequence);
   }
 
