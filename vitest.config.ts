@@ -29,7 +29,7 @@ export default defineConfig({
       },
       {
         ...fromSources,
-        test: { name: 'deep', include: DEEP, pool: 'forks', sequence: { groupOrder: 1 } },
+        test: { name: 'deep', include: DEEP, pool: 'forks', sequence: { groupOrder: 0 } },
       },
       {
         test: {
@@ -39,7 +39,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 1 },
         },
       },
     ],
