@@ -1,6 +1,6 @@
 /**
  * `npm run explore`: explores the cases deeper than every run of the tests does, at random where the whole is out of reach, and replays
- * what was found. Exit code 1: something is wrong that is not known.
+ * what was found. Exit code 1: something is wrong; 2: wrong usage.
  */
 import { parseArgs } from 'node:util';
 import { ALL_CASES, caseNamed } from './cases/all-cases.ts';
@@ -17,16 +17,36 @@ const USAGE = `npm run explore [-- OPTIONS]
   --random SEED      walks at random instead of searching
   --replay SCHEDULE  performs a schedule of --case step by step`;
 
-const { values } = parseArgs({
-  options: {
-    case: { type: 'string' },
-    bound: { type: 'string' },
-    seconds: { type: 'string', default: '600' },
-    random: { type: 'string' },
-    replay: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
+const OPTIONS = {
+  case: { type: 'string' },
+  bound: { type: 'string' },
+  seconds: { type: 'string', default: '600' },
+  random: { type: 'string' },
+  replay: { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const;
+
+function wrongUsage(problem: string): never {
+  console.error(`explore: ${problem}\n${USAGE}`);
+  process.exit(2);
+}
+
+function parsed() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    return wrongUsage((error as Error).message);
+  }
+}
+
+const values = parsed();
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text);
+  return text !== '' && Number.isSafeInteger(value) && value >= 0
+    ? value
+    : wrongUsage(`--${option} must be a whole number from 0, not ${JSON.stringify(text)}`);
+}
 
 function show(code: CodeUnderTest, explored: ExplorerCase, schedule: string): void {
   const { lines, message } = replay(explored.model(code), schedule);
@@ -35,10 +55,10 @@ function show(code: CodeUnderTest, explored: ExplorerCase, schedule: string): vo
 }
 
 function explore(code: CodeUnderTest, explored: ExplorerCase): Violation | null {
-  const timeLimitMs = Number(values.seconds) * 1000;
+  const timeLimitMs = wholeNumber('seconds', values.seconds) * 1000;
   const model = () => explored.model(code);
   if (values.random !== undefined) {
-    const { violation, walks, steps } = randomWalks(model, { seed: Number(values.random), timeLimitMs });
+    const { violation, walks, steps } = randomWalks(model, { seed: wholeNumber('random', values.random), timeLimitMs });
     console.log(`${explored.name}: ${walks} walks, ${steps} steps, seed ${values.random}`);
     return violation;
   }
@@ -53,15 +73,24 @@ function explore(code: CodeUnderTest, explored: ExplorerCase): Violation | null 
 
 function boundOf({ ciBound }: ExplorerCase): number {
   if (values.bound === undefined) return ciBound;
-  return values.bound === 'none' ? Number.POSITIVE_INFINITY : Number(values.bound);
+  return values.bound === 'none' ? Number.POSITIVE_INFINITY : wholeNumber('bound', values.bound);
+}
+
+function chosenCases(): readonly ExplorerCase[] {
+  if (values.case === undefined) return ALL_CASES;
+  try {
+    return [caseNamed(values.case)];
+  } catch (error) {
+    return wrongUsage((error as Error).message);
+  }
 }
 
 async function main(): Promise<void> {
   if (values.help) return console.log(USAGE);
   const code = await loadCodeUnderTest();
-  const cases = values.case === undefined ? ALL_CASES : [caseNamed(values.case)];
+  const cases = chosenCases();
   if (values.replay !== undefined) {
-    if (values.case === undefined) throw new Error('--replay needs --case, to know whose schedule it is');
+    if (values.case === undefined) wrongUsage('--replay needs --case, to know whose schedule it is');
     for (const explored of cases) show(code, explored, values.replay);
     return;
   }

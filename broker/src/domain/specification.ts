@@ -121,7 +121,7 @@ export function requireSame(existing: Specification, wanted: Specification): voi
   const said = Object.entries(differing).map(([key, text]) => `${key} ${text}`);
   throw new LeaseholdError(
     'SPEC_MISMATCH',
-    `${JSON.stringify(existing.name)} exists and differs: ${said.join('; ')}.`,
+    `${JSON.stringify(existing.name)} exists and differs: ${said.join('; ')}. Ask for the same, open it as it is, or delete it first.`,
     {
       metadata: { name: existing.name, ...differing },
     },
