@@ -1,7 +1,7 @@
 /**
  * How the broker takes holds away: those of the dead, the overdue that are in somebody's way, and those that it is told to. Invariants:
- * a hold is marked in its deadline word before it is taken; only the very hold that was looked at is taken, and if it was released
- * meanwhile nothing happens; before W is free again, `dirty` names the writer that was removed.
+ * a hold that its participant may still believe in is marked in its deadline word before it is taken; only the very hold that was
+ * looked at is taken, and if it was released meanwhile nothing happens; before W is free again, `dirty` names the removed writer.
  */
 import type { LockSegment } from '../mapping/lock-segment.ts';
 import type { ParticipantPage } from '../mapping/participant-page.ts';
