@@ -18,15 +18,21 @@ export interface Libc {
   chmod(path: string, mode: number): number;
   close: ((fd: number) => number) & Asynchronous<[fd: number]>;
   connect(fd: number, address: Uint8Array, addressBytes: number): number;
+  fallocate: ((fd: number, mode: number, offset: number, bytes: number) => number) &
+    Asynchronous<[fd: number, mode: number, offset: number, bytes: number]>;
   fchmod(fd: number, mode: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   flock(fd: number, operation: number): number;
   ftruncate(fd: number, bytes: number): number;
   getsockopt(fd: number, level: number, option: number, value: Uint8Array, valueBytes: Uint32Array): number;
   listen(fd: number, backlog: number): number;
-  madvise(address: number, bytes: number, advice: number): number;
+  madvise: ((address: number, bytes: number, advice: number) => number) &
+    Asynchronous<[address: number, bytes: number, advice: number]>;
   memfd_create(name: string, flags: number): number;
+  mlock: ((address: number, bytes: number) => number) & Asynchronous<[address: number, bytes: number]>;
   mmap(address: number, bytes: number, protection: number, flags: number, fd: number, offset: number): number;
+  mprotect(address: number, bytes: number, protection: number): number;
+  munlock(address: number, bytes: number): number;
   munmap(address: number, bytes: number): number;
   open(path: string, flags: number, mode: number): number;
   poll(pollFds: Int32Array, count: number, timeoutMs: number): number;
@@ -63,6 +69,7 @@ function declare(): Libc {
     chmod: library.func('int chmod(const char *path, uint32_t mode)'),
     close: library.func('int close(int fd)'),
     connect: library.func('int connect(int fd, const void *address, uint32_t addressBytes)'),
+    fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t bytes)'),
     fchmod: library.func('int fchmod(int fd, uint32_t mode)'),
     fcntl: library.func('int fcntl(int fd, int command, int argument)'),
     flock: library.func('int flock(int fd, int operation)'),
@@ -71,9 +78,12 @@ function declare(): Libc {
     listen: library.func('int listen(int fd, int backlog)'),
     madvise: library.func('int madvise(uintptr_t address, size_t bytes, int advice)'),
     memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
+    mlock: library.func('int mlock(uintptr_t address, size_t bytes)'),
     mmap: library.func(
       'intptr_t mmap(uintptr_t address, size_t bytes, int protection, int flags, int fd, int64_t offset)',
     ),
+    mprotect: library.func('int mprotect(uintptr_t address, size_t bytes, int protection)'),
+    munlock: library.func('int munlock(uintptr_t address, size_t bytes)'),
     munmap: library.func('int munmap(uintptr_t address, size_t bytes)'),
     open: library.func('int open(const char *path, int flags, uint32_t mode)'),
     poll: library.func('int poll(void *pollFds, unsigned long count, int timeoutMs)'),
