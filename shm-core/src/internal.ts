@@ -75,6 +75,18 @@ export {
   sendPacket,
   waitReadable,
 } from './os/linux/sockets.ts';
-export { type Access, type MappedRange, OsError, type OwnedFd, type PageKind, type SegmentOs } from './os/os.ts';
-export { SegmentAllocator, type SegmentGrant } from './segment/allocate-segment.ts';
+export {
+  type Access,
+  type Advice,
+  type AdviceOutcome,
+  Advices,
+  type MappedRange,
+  OsError,
+  type OwnedFd,
+  type PageKind,
+  type SegmentOs,
+} from './os/os.ts';
+export { SegmentAllocator } from './segment/allocate-segment.ts';
 export { type FallbackReason, LargePagesUnavailable } from './segment/large-pages.ts';
+export type { Progress } from './segment/populator.ts';
+export { isOfMachine, type SegmentGrant } from './segment/segment.ts';

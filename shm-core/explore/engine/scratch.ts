@@ -111,6 +111,15 @@ export class ScratchRange implements MappedRange {
   floats64(offset: number, count: number): Float64Array {
     return new Float64Array(this.#memory, offset, count);
   }
+  advise(): 'unsupported' {
+    return 'unsupported';
+  }
+  discard(offset: number, length: number): void {
+    this.bytes(offset, length).fill(0);
+  }
+  populate(): void {
+    // All of it is there.
+  }
   keepFromReuse(): void {
     // Addresses are the engine's here.
   }

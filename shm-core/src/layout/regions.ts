@@ -5,7 +5,7 @@
 import { byteField, defineLayout, f64, reserved, u32, u32s, u64 } from './define-layout.ts';
 
 /** Major version: memory of another one is refused. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 /** First word of each region, stored last by the broker: 0 means not ready. */
 export const MAGIC = { channel: 0x4c534843, lock: 0x4c53484c, page: 0x4c534850 } as const;
 
@@ -28,7 +28,9 @@ export const LOCK_SEGMENT = defineLayout(4096, {
   queued: u32('broker; atomic; C: 1 while somebody waits at the broker; nobody takes the lock past him'),
   publisherBell: byteField(16, 'broker; name of the publisher’s doorbell, raw; zero = no publisher'),
   brokerBell: byteField(16, 'broker; once; name of the broker’s doorbell, raw: who releases while C is 1 rings it'),
-  reserved1: reserved(64),
+  committedBytes: u64('broker; atomic; B of payload that are there: the data segment is not touched beyond them'),
+  resizes: u32('broker; atomic; rises after every change of committedBytes'),
+  reserved1: reserved(52),
   holder: u64('broker and holders; atomic CAS; W: 0, the id of the exclusive hold, 1 = reserved, 2 = being removed'),
   fencingToken: u64('broker and holders; atomic add; F: the newest fencing token'),
   dirty: u64('broker and holders; atomic CAS; 0, or the id of the exclusive hold that was removed'),

@@ -58,6 +58,8 @@ export class AttachedMapping {
   readonly lock: LockSegment;
   readonly page: ParticipantPage;
   readonly #ranges: readonly { release(): void }[];
+  #resizesSeen = Number.NaN;
+  #payloadBytes = 0;
 
   /** @throws CorruptMemoryError when the grant is not one data segment, one lock segment and one page; OsError. */
   constructor(os: SegmentOs, id: bigint, received: readonly ReceivedSegment[]) {
@@ -91,6 +93,31 @@ export class AttachedMapping {
       for (const { fd } of received) fd.close();
       throw error;
     }
+  }
+
+  /** Rises with every change of the size. */
+  get resizes(): number {
+    return this.lock.resizes;
+  }
+
+  /**
+   * The payload that is there now, B. @throws CorruptMemoryError when somebody has put a size there that the data segment does not have.
+   */
+  get payloadBytes(): number {
+    const resizes = this.lock.resizes;
+    if (resizes !== this.#resizesSeen) {
+      this.#payloadBytes = this.#checkedSize(this.lock.committedBytes);
+      this.#resizesSeen = resizes;
+    }
+    return this.#payloadBytes;
+  }
+
+  #checkedSize(committedBytes: bigint): number {
+    const { mappedBytes } = this.data;
+    if (committedBytes >= 1n && committedBytes <= BigInt(mappedBytes)) return Number(committedBytes);
+    throw new CorruptMemoryError(
+      `lock segment: a payload of ${committedBytes} B in a data segment of ${mappedBytes} B`,
+    );
   }
 
   /** Unmaps everything. What was viewed and not detached reads private zeros from then on. Idempotent. */

@@ -9,7 +9,9 @@ import { load32, store32 } from '../layout/control-words.ts';
 import { LOCK_SEGMENT, PARTICIPANT_PAGE } from '../layout/regions.ts';
 import { eraOf, low32, wholeSequence } from '../layout/sequence.ts';
 import type { Access, MappedRange, OwnedFd, PageKind, SegmentOs } from '../os/os.ts';
-import type { Segment, SegmentAllocator, SegmentGrant, SegmentRequest } from '../segment/allocate-segment.ts';
+import type { SegmentAllocator, SegmentRequest } from '../segment/allocate-segment.ts';
+import type { Progress } from '../segment/populator.ts';
+import type { Segment, SegmentGrant } from '../segment/segment.ts';
 import { LOCK_WORD, LockSegment } from './lock-segment.ts';
 import { type ParticipantCounters, ParticipantPage } from './participant-page.ts';
 
@@ -20,6 +22,12 @@ export interface BrokerMappingSpec {
   /** For /proc/…/maps; not unique. */
   readonly label: string;
   readonly payloadBytes: number;
+  /** What it may grow to, B; absent: it keeps its size. */
+  readonly reserveBytes?: number | undefined;
+  /** Never swapped out. */
+  readonly locked?: boolean | undefined;
+  /** Told while the payload is being populated. */
+  readonly onProgress?: Progress | undefined;
   readonly pages: 'auto' | 'require' | 'never';
   readonly maxParticipants: number;
   /** Name of the broker's doorbell, 16 raw bytes. */
@@ -112,7 +120,17 @@ export class BrokerMapping {
   static async create(os: SegmentOs, allocator: SegmentAllocator, spec: BrokerMappingSpec): Promise<BrokerMapping> {
     const { label, payloadBytes, pages, admit } = spec;
     const cancel = spec.signal === undefined ? {} : { signal: spec.signal };
-    const data = await allocator.allocate({ label, payloadBytes, pages, admit, ...cancel });
+    const { reserveBytes, locked, onProgress } = spec;
+    const data = await allocator.allocate({
+      label,
+      payloadBytes,
+      pages,
+      admit,
+      reserveBytes,
+      locked,
+      onProgress,
+      ...cancel,
+    });
     let lock: Segment | undefined;
     try {
       lock = await allocator.allocate({
@@ -144,16 +162,17 @@ export class BrokerMapping {
     const head = spec.head ?? 0;
     store32(this.lock.words, LOCK_WORD.head, low32(head));
     store32(this.lock.words, LOCK_WORD.headEra, eraOf(head));
-    this.lock.initialise({ mappingId: spec.id, maxParticipants: spec.maxParticipants, brokerBell: spec.brokerBell });
+    const { id: mappingId, maxParticipants, brokerBell, payloadBytes: committedBytes } = spec;
+    this.lock.initialise({ mappingId, maxParticipants, brokerBell, committedBytes });
   }
 
-  /** What was granted for the payload. */
+  /** What is granted for the payload now. */
   get grant(): SegmentGrant {
     return this.#data.grant;
   }
   /** What the mapping takes now: data, lock segment and pages, B. */
   get chargedBytes(): number {
-    return this.#data.bytes + this.#lockMemory.bytes + this.#participants.size * this.#os.basePageBytes;
+    return this.#data.grant.mappedBytes + this.#lockMemory.bytes + this.#participants.size * this.#os.basePageBytes;
   }
   /** Indices in use: by participants that take part, and by those that are not yet known to be gone. */
   get participantIndices(): number[] {
@@ -193,6 +212,35 @@ export class BrokerMapping {
     const history = Math.max(0, Math.min(joining.history, newest - this.#firstHead));
     page.moveCursor(low32(newest - history));
     return history;
+  }
+
+  /** What the data segment would take with that much payload, B. */
+  mappedBytesFor(payloadBytes: number): number {
+    return this.#data.pagesFor(payloadBytes);
+  }
+
+  /**
+   * Makes the payload larger; attached processes see it at once. A failure leaves the old size.
+   * @throws as `Segment.grow`; Error when the mapping was closed meanwhile: nothing is left of it then.
+   */
+  async grow(payloadBytes: number, signal?: AbortSignal): Promise<void> {
+    await this.#data.grow(payloadBytes, { signal });
+    if (this.#closed) throw new Error('the mapping is closed');
+    this.lock.commit(payloadBytes);
+  }
+
+  /**
+   * Makes the payload smaller, and gives the rest back. Nobody may look beyond the new size any more: whoever calls this has seen to it.
+   * @throws as `Segment.shrink`, and what stopped it halfway; the size is then what is left.
+   */
+  async shrink(payloadBytes: number): Promise<void> {
+    const shrinking = this.#data.shrink(payloadBytes);
+    // IMPORTANT: before the first page is given back, which is not in this turn: who looks from now on, looks no further.
+    this.lock.commit(payloadBytes);
+    const { payloadBytes: left, failure } = await shrinking;
+    if (failure === null) return;
+    if (!this.#closed) this.lock.commit(left);
+    throw failure;
   }
 
   /** A `block` publisher no longer waits for this participant. Its pins still count until `removeParticipant`. */
@@ -289,6 +337,7 @@ export class BrokerMapping {
     this.#participants.clear();
     this.#lockRange.release();
     this.#lockMemory.close();
+    // Not before what it is being resized by is over.
     this.#data.close();
   }
 }

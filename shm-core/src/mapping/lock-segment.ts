@@ -46,8 +46,14 @@ export class LockSegment {
   }
 
   /** Broker, once, on zeroed memory. `brokerBell`: 16 raw bytes. */
-  initialise(identity: { mappingId: bigint; maxParticipants: number; brokerBell: Uint8Array }): void {
+  initialise(identity: {
+    mappingId: bigint;
+    maxParticipants: number;
+    brokerBell: Uint8Array;
+    committedBytes: number;
+  }): void {
     store32(this.words, WORD.abiVersion, ABI_VERSION);
+    store64(this.#wide, AT.committedBytes / 8, BigInt(identity.committedBytes));
     store64(this.#wide, AT.mappingId / 8, identity.mappingId);
     store32(this.words, WORD.maxParticipants, identity.maxParticipants);
     this.#bytes.set(identity.brokerBell, AT.brokerBell);
@@ -64,6 +70,20 @@ export class LockSegment {
     }
     const found = load64(this.#wide, AT.mappingId / 8);
     if (found !== mappingId) throw new CorruptMemoryError(`lock segment: mapping ${found}, expected ${mappingId}`);
+  }
+
+  /** Payload that is there, B, as it stands in memory: whoever writes the mapping may have put anything there. */
+  get committedBytes(): bigint {
+    return load64(this.#wide, AT.committedBytes / 8);
+  }
+  /** Changes whenever `committedBytes` has. */
+  get resizes(): number {
+    return load32(this.words, WORD.resizes);
+  }
+  /** Broker. IMPORTANT: `resizes` rises last. Who sees it unchanged may go on with the size it read after it. */
+  commit(bytes: number): void {
+    store64(this.#wide, AT.committedBytes / 8, BigInt(bytes));
+    add32(this.words, WORD.resizes, 1);
   }
 
   get deleted(): boolean {

@@ -19,11 +19,15 @@ export {
 } from './linux/sockets.ts';
 export {
   type Access,
+  type Advice,
+  type AdviceOutcome,
+  Advices,
   type MappedRange,
   OsError,
   type OwnedFd,
   type PageKind,
   PageKinds,
   type PagePool,
+  type ResidentPart,
   type SegmentOs,
 } from './os.ts';

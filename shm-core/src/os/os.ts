@@ -7,6 +7,15 @@ export const PageKinds = ['base', 'transparent-2m', 'hugetlb-2m', 'hugetlb-1g', 
 /** What kind of pages back a segment. */
 export type PageKind = (typeof PageKinds)[number];
 
+/**
+ * What a process is going to do with memory: need it soon, go through it in order or at random, not need it for a while, or have it there
+ * right now. Never changes what is in it, or how much there is.
+ */
+export const Advices = ['willneed', 'sequential', 'random', 'cold', 'populate'] as const;
+export type Advice = (typeof Advices)[number];
+/** Whether the platform took the advice for this kind of memory. */
+export type AdviceOutcome = 'applied' | 'unsupported';
+
 /** What a mapping of a segment may do; the MMU holds to it. */
 export type Access = 'read' | 'write';
 
@@ -43,6 +52,15 @@ export interface MappedRange {
   words32(offset: number, count: number): Uint32Array;
   words64(offset: number, count: number): BigUint64Array;
   floats64(offset: number, count: number): Float64Array;
+  /** @throws RangeError outside the range; OsError (ENOMEM: `populate` found no memory). */
+  advise(advice: Advice, offset: number, length: number): AdviceOutcome;
+  /**
+   * Gives the memory of a part back, for every process: it reads as zero, and `populate` gets it again. Needs `write` access; both ends
+   * on page borders. @throws RangeError; OsError.
+   */
+  discard(offset: number, length: number): void;
+  /** Makes sure that memory is there, so that no touch of it can fail. Needs `write` access. @throws RangeError; OsError (ENOMEM). */
+  populate(offset: number, length: number): void;
   /** Somebody took a view out of our hands: after `release`, these addresses are never used again. */
   keepFromReuse(): void;
   /**
@@ -61,6 +79,15 @@ export interface PagePool {
   readonly freePages: number;
   /** Free pages that are promised to mappings which have not touched them yet. */
   readonly reservedPages: number;
+}
+
+/** A part of a segment, from its start, that is never swapped out. */
+export interface ResidentPart {
+  /** Now the first `bytes` of the segment are; they are populated. Off the event loop. @throws OsError (ENOMEM, EPERM: the limit of locked memory). */
+  extendTo(bytes: number): Promise<void>;
+  /** Now no more than the first `bytes` are. */
+  reduceTo(bytes: number): void;
+  release(): void;
 }
 
 /** The memory operations of one platform. */
@@ -82,6 +109,15 @@ export interface SegmentOs {
    * @throws OsError (ENOSPC, ENOMEM) and leaves what was there.
    */
   populate(fd: OwnedFd, offset: number, bytes: number): Promise<void>;
+  /**
+   * Gives the memory of `[offset, offset + bytes)` back, for every process, off the event loop. All of it reads as zero then; what is
+   * given back are the whole pages in it. @throws OsError.
+   */
+  discard(fd: OwnedFd, offset: number, bytes: number): Promise<void>;
+  /** Memory that the segment takes, B. */
+  allocatedBytes(fd: OwnedFd): number;
+  /** Keeps a part of the segment in memory, from nothing on. @throws OsError. */
+  keepResident(fd: OwnedFd): ResidentPart;
   /** Forbids, for ever and for everybody, that the segment shrinks, grows or is sealed further. */
   seal(fd: OwnedFd): void;
   /** A second, read-only opening of the same segment. */

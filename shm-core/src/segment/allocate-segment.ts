@@ -3,32 +3,25 @@
  * ever meeting SIGBUS; one step of population runs at a time in the process; what fails or is aborted leaves nothing behind; what is
  * reported as granted is what was made.
  */
-import { OsError, type OwnedFd, type PageKind, type SegmentOs } from '../os/os.ts';
+import { OsError, type PageKind, type ResidentPart, type SegmentOs } from '../os/os.ts';
 import { type FallbackReason, LARGE_PAGE_BYTES, LARGE_PAGE_KIND, LargePagesUnavailable } from './large-pages.ts';
-import { StepQueue } from './step-queue.ts';
+import { Populator, type Progress } from './populator.ts';
+import { isOfMachine, Segment, type SegmentGrant } from './segment.ts';
 
-/** Memory populated in one go, B: the delay after which an abort is seen, and for which others wait. */
-const POPULATE_STEP_BYTES = 64 * 2 ** 20;
-
-/** Segments from here on are freed by the thread pool. */
-const BACKGROUND_CLOSE_BYTES = 4 * 2 ** 20;
-
-/** What was made, which may be less than what was asked for. */
-export interface SegmentGrant {
-  readonly payloadBytes: number;
-  /** `payloadBytes`, rounded up to whole pages. */
-  readonly mappedBytes: number;
-  readonly pageKind: PageKind;
-  readonly pageBytes: number;
-  /** Why the pages are base pages although `auto` looked for large ones; null otherwise. */
-  readonly fallbackReason: FallbackReason | null;
-}
+/** From here on a request waits for memory that is being given back, B. */
+const WORTH_WAITING_BYTES = 4 * 2 ** 20;
 
 export interface SegmentRequest {
   /** For /proc/…/maps; not unique. */
   readonly label: string;
   /** 1 B or more. */
   readonly payloadBytes: number;
+  /** What it may grow to, B; absent, or no more than `payloadBytes`: it keeps its size. Costs addresses, no memory. */
+  readonly reserveBytes?: number | undefined;
+  /** Never swapped out. Large pages never are. */
+  readonly locked?: boolean | undefined;
+  /** Told after each step of population. */
+  readonly onProgress?: Progress | undefined;
   /** `never` makes no probe for large pages at all; `require` makes their absence an error. */
   readonly pages: 'auto' | 'require' | 'never';
   readonly signal?: AbortSignal;
@@ -40,50 +33,24 @@ export interface SegmentRequest {
   readonly admit: (mappedBytes: number, kind: PageKind, unpopulatedBytes: number) => void;
 }
 
-/** A populated, sealed segment. Whoever allocated it closes it; mappings of it live on. */
-export class Segment {
-  readonly fd: OwnedFd;
-  readonly grant: SegmentGrant;
-  readonly #os: SegmentOs;
-  readonly #onFreeing: (freed: Promise<void>) => void;
-  #readOnlyFd: OwnedFd | undefined;
-
-  /** `onFreeing` is told when memory is given back in the background. */
-  constructor(os: SegmentOs, fd: OwnedFd, grant: SegmentGrant, onFreeing: (freed: Promise<void>) => void) {
-    this.#os = os;
-    this.fd = fd;
-    this.grant = grant;
-    this.#onFreeing = onFreeing;
-  }
-
-  /** Mapped length, B. */
-  get bytes(): number {
-    return this.grant.mappedBytes;
-  }
-
-  /** The descriptor that readers get; the segment's to close. @throws OsError (EMFILE); Error when closed. */
-  readOnlyFd(): OwnedFd {
-    this.#readOnlyFd ??= this.#os.openReadOnly(this.fd);
-    return this.#readOnlyFd;
-  }
-
-  close(): void {
-    this.#readOnlyFd?.close();
-    // The last reference frees the pages, about 0.2 ms for each MiB.
-    if (this.bytes < BACKGROUND_CLOSE_BYTES) this.fd.close();
-    else if (!this.fd.closed) this.#onFreeing(this.fd.closeInBackground());
-  }
-}
-
 export class SegmentAllocator {
   readonly #os: SegmentOs;
-  readonly #steps = new StepQueue();
+  readonly #populator: Populator;
   /** Memory that is being given back, and that the kernel does not count as free yet. */
   readonly #freeing = new Set<Promise<void>>();
-  #unpopulatedBytes = 0;
 
   constructor(os: SegmentOs) {
     this.#os = os;
+    this.#populator = new Populator(os);
+  }
+
+  /** Memory of the machine that was promised and is not populated yet: MemAvailable still counts it, B. */
+  get unpopulatedBytes(): number {
+    return this.#populator.unpopulatedBytes;
+  }
+  /** All memory that somebody is waiting for, large pages too, B. */
+  get promisedBytes(): number {
+    return this.#populator.promisedBytes;
   }
 
   /**
@@ -96,7 +63,7 @@ export class SegmentAllocator {
       throw new RangeError(`a segment must have a positive whole number of bytes, not ${payloadBytes}`);
     }
     // Who deletes and creates anew must not be told that there is no memory.
-    if (this.#freeing.size > 0 && payloadBytes >= BACKGROUND_CLOSE_BYTES) await Promise.all(this.#freeing);
+    if (this.#freeing.size > 0 && payloadBytes >= WORTH_WAITING_BYTES) await Promise.all(this.#freeing);
     signal?.throwIfAborted();
     if (pages === 'never') return this.#allocateBase(request, null);
     const large = await this.#allocateLarge(request);
@@ -107,7 +74,7 @@ export class SegmentAllocator {
 
   #allocateBase(request: SegmentRequest, fallbackReason: FallbackReason | null): Promise<Segment> {
     const pageBytes = this.#os.basePageBytes;
-    return this.#make(request, grantOf(request.payloadBytes, 'base', pageBytes, fallbackReason));
+    return this.#make(request, grantOf(request, 'base', pageBytes, fallbackReason));
   }
 
   /** A segment of large pages, or why there is none. The order of the checks is part of the contract. */
@@ -119,7 +86,7 @@ export class SegmentAllocator {
     const neededPages = Math.ceil(request.payloadBytes / LARGE_PAGE_BYTES);
     const pageBytes = this.#os.pageBytes(kind);
     if (pageBytes === undefined) return new LargePagesUnavailable('UNSUPPORTED', neededPages, undefined);
-    const grant = grantOf(request.payloadBytes, kind, pageBytes, null);
+    const grant = grantOf(request, kind, pageBytes, null);
     const pool = this.#os.pagePool(kind);
     if (pool !== undefined && pool.freePages - pool.reservedPages < neededPages) {
       return new LargePagesUnavailable('POOL_EXHAUSTED', neededPages, pool);
@@ -139,50 +106,46 @@ export class SegmentAllocator {
   }
 
   async #make(request: SegmentRequest, grant: SegmentGrant): Promise<Segment> {
-    request.admit(grant.mappedBytes, grant.pageKind, this.#unpopulatedBytes);
-    const fd = this.#os.create(request.label, grant.mappedBytes, grant.pageKind);
+    request.admit(grant.mappedBytes, grant.pageKind, this.unpopulatedBytes);
+    const fd = this.#os.create(request.label, grant.reservedBytes, grant.pageKind);
+    let resident: ResidentPart | null = null;
     try {
-      await this.#populate(fd, grant, request.signal);
+      const { mappedBytes, pageBytes } = grant;
+      const part = { fd, offset: 0, bytes: mappedBytes, pageBytes, ofMachine: isOfMachine(grant.pageKind) };
+      await this.#populator.populate(part, request);
+      if (request.locked === true && isOfMachine(grant.pageKind)) {
+        resident = this.#os.keepResident(fd);
+        await resident.extendTo(mappedBytes);
+      }
       this.#os.seal(fd);
-      return new Segment(this.#os, fd, grant, (freed) => this.#track(freed));
+      const onFreeing = (freed: Promise<void>) => this.#track(freed);
+      return new Segment({ os: this.#os, populator: this.#populator, fd, grant, resident, onFreeing });
     } catch (error) {
+      resident?.release();
       fd.close();
       throw error;
-    }
-  }
-
-  async #populate(fd: OwnedFd, grant: SegmentGrant, signal: AbortSignal | undefined): Promise<void> {
-    // Large pages come out of a pool of their own; MemAvailable does not count them.
-    let pendingBytes = grant.pageKind === 'base' ? grant.mappedBytes : 0;
-    this.#unpopulatedBytes += pendingBytes;
-    try {
-      const stepBytes = Math.max(POPULATE_STEP_BYTES, grant.pageBytes);
-      for (let offset = 0; offset < grant.mappedBytes; offset += stepBytes) {
-        const bytes = Math.min(stepBytes, grant.mappedBytes - offset);
-        await this.#steps.run(() => this.#os.populate(fd, offset, bytes), signal);
-        const populatedBytes = Math.min(bytes, pendingBytes);
-        pendingBytes -= populatedBytes;
-        this.#unpopulatedBytes -= populatedBytes;
-      }
-      signal?.throwIfAborted();
-    } finally {
-      this.#unpopulatedBytes -= pendingBytes;
     }
   }
 }
 
 /** @throws RangeError when the rounded size is not a number that can be counted with. */
 function grantOf(
-  payloadBytes: number,
+  request: SegmentRequest,
   pageKind: PageKind,
   pageBytes: number,
   fallbackReason: FallbackReason | null,
 ): SegmentGrant {
-  const mappedBytes = Math.ceil(payloadBytes / pageBytes) * pageBytes;
-  if (!Number.isSafeInteger(mappedBytes)) {
-    throw new RangeError(`a segment of ${payloadBytes} B, rounded up to ${pageBytes} B pages, is too large`);
-  }
-  return { payloadBytes, mappedBytes, pageKind, pageBytes, fallbackReason };
+  const { payloadBytes, reserveBytes = 0, locked = false } = request;
+  const mappedBytes = wholePages(payloadBytes, pageBytes);
+  const reservedBytes = Math.max(mappedBytes, wholePages(reserveBytes, pageBytes));
+  const resident = locked || !isOfMachine(pageKind);
+  return { payloadBytes, mappedBytes, reservedBytes, pageKind, pageBytes, fallbackReason, locked: resident };
+}
+
+function wholePages(bytes: number, pageBytes: number): number {
+  const rounded = Math.ceil(bytes / pageBytes) * pageBytes;
+  if (Number.isSafeInteger(rounded)) return rounded;
+  throw new RangeError(`a segment of ${bytes} B, rounded up to ${pageBytes} B pages, is too large`);
 }
 
 /** What a refusal by the platform says about large pages; undefined when it says nothing about them. */

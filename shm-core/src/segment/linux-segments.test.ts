@@ -4,7 +4,8 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { hugePagePool } from '../os/linux/huge-pages.ts';
 import { createLinuxSegmentOs } from '../os/linux/segments.ts';
 import { openFds } from '../os/testing/temporary-directory.ts';
-import { type Segment, SegmentAllocator, type SegmentRequest } from './allocate-segment.ts';
+import { SegmentAllocator, type SegmentRequest } from './allocate-segment.ts';
+import type { Segment } from './segment.ts';
 
 const MIB = 2 ** 20;
 const NR_HUGEPAGES = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
@@ -82,9 +83,11 @@ describe.skipIf(skipped !== '')(`a segment of huge pages${skipped}`, () => {
   it('takes whole pages out of the pool and gives them back', async () => {
     const before = freePages();
     const segment = await allocate(3 * MIB, 'require');
-    expect(segment.grant).toEqual({
+    expect(segment.grant).toMatchObject({
       payloadBytes: 3 * MIB,
       mappedBytes: 4 * MIB,
+      reservedBytes: 4 * MIB,
+      locked: true,
       pageKind: 'hugetlb-2m',
       pageBytes: 2 * MIB,
       fallbackReason: null,

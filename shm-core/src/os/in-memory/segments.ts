@@ -4,7 +4,17 @@
  * back what was viewed.
  */
 import { checkAlignment, checkExtent, checkSegmentBytes } from '../extents.ts';
-import { type Access, type MappedRange, OsError, type OwnedFd, type PageKind, type SegmentOs } from '../os.ts';
+import {
+  type Access,
+  type Advice,
+  type AdviceOutcome,
+  type MappedRange,
+  OsError,
+  type OwnedFd,
+  type PageKind,
+  type ResidentPart,
+  type SegmentOs,
+} from '../os.ts';
 
 const BASE_PAGE_BYTES = 4096;
 
@@ -39,6 +49,24 @@ class InMemorySegmentOs implements SegmentOs {
 
   async populate(fd: OwnedFd, offset: number, bytes: number): Promise<void> {
     checkExtent(offset, bytes, this.sizeOf(fd));
+  }
+
+  async discard(fd: OwnedFd, offset: number, bytes: number): Promise<void> {
+    checkExtent(offset, bytes, this.sizeOf(fd));
+    new Uint8Array(opened(fd).segment.memory, offset, bytes).fill(0);
+  }
+
+  allocatedBytes(fd: OwnedFd): number {
+    return this.sizeOf(fd);
+  }
+
+  keepResident(fd: OwnedFd): ResidentPart {
+    const bytes = this.sizeOf(fd);
+    return {
+      extendTo: async (wanted) => checkExtent(0, wanted, bytes),
+      reduceTo: () => undefined,
+      release: () => undefined,
+    };
   }
 
   seal(fd: OwnedFd): void {
@@ -144,6 +172,20 @@ class InMemoryRange implements MappedRange {
   floats64(offset: number, count: number): Float64Array {
     this.#check(offset, count * 8, 8);
     return new Float64Array(this.#memory, offset, count);
+  }
+
+  advise(_advice: Advice, offset: number, length: number): AdviceOutcome {
+    this.#check(offset, length, 1);
+    return 'unsupported';
+  }
+
+  discard(offset: number, length: number): void {
+    this.#check(offset, length, BASE_PAGE_BYTES);
+    new Uint8Array(this.#memory, offset, length).fill(0);
+  }
+
+  populate(offset: number, length: number): void {
+    this.#check(offset, length, 1);
   }
 
   keepFromReuse(): void {

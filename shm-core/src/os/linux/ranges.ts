@@ -2,11 +2,13 @@
  * Where segments are mapped. Invariants: memory that was ever viewed from JavaScript never becomes unmapped, so that no
  * dangling pointer (a view that outlived its owner, a thread-pool task in a library) can fault: on release, private zeroed
  * memory is mapped over it. Such address ranges are kept and used again by mappings of the same length and page kind, the
- * longest unused first.
+ * longest unused first. Large pages are mapped without reserving any: those that are there were populated, and those that are not must
+ * stay in the pool.
  */
 import { constants } from 'node:buffer';
 import { checkAlignment, checkExtent } from '../extents.ts';
-import type { Access, MappedRange, PageKind } from '../os.ts';
+import type { Access, Advice, AdviceOutcome, MappedRange, PageKind } from '../os.ts';
+import { advise, discard, populate } from './advise.ts';
 import { checked, lastErrno, libc, osError, viewOf } from './libc.ts';
 
 const PROT_READ = 1;
@@ -30,11 +32,12 @@ export class AddressRanges {
   map(fd: number, bytes: number, access: Access, kind: PageKind): MappedRange {
     const protection = access === 'write' ? READ_WRITE : PROT_READ;
     const pool = `${kind} ${bytes}`;
+    const flags = kind === 'base' ? MAP_SHARED : MAP_SHARED | MAP_NORESERVE;
     const reused = this.#idle.get(pool)?.shift();
     const address =
       reused === undefined
-        ? checked('mmap', libc().mmap(0, bytes, protection, MAP_SHARED, fd, 0), `${bytes} B`)
-        : this.#mapOver(reused, bytes, protection, fd, pool);
+        ? checked('mmap', libc().mmap(0, bytes, protection, flags, fd, 0), `${bytes} B`)
+        : this.#mapOver(reused, bytes, { protection, flags, fd, pool });
     if (libc().madvise(address, bytes, MADV_DONTFORK) < 0) {
       const error = osError('madvise', lastErrno());
       this.#giveUp(address, bytes, reused !== undefined, pool);
@@ -45,8 +48,8 @@ export class AddressRanges {
     );
   }
 
-  #mapOver(address: number, bytes: number, protection: number, fd: number, pool: string): number {
-    if (libc().mmap(address, bytes, protection, MAP_SHARED | MAP_FIXED, fd, 0) >= 0) return address;
+  #mapOver(address: number, bytes: number, { protection, flags, fd, pool }: MapOver): number {
+    if (libc().mmap(address, bytes, protection, flags | MAP_FIXED, fd, 0) >= 0) return address;
     const error = osError('mmap', lastErrno(), `${bytes} B`);
     // Depending on the kernel, a failed MAP_FIXED has left a hole or the placeholder. Fill a hole, but never over what another
     // thread may have mapped there in the meantime. If it is no longer ours to judge, the address is not used again.
@@ -72,13 +75,23 @@ export class AddressRanges {
   }
 }
 
+interface MapOver {
+  readonly protection: number;
+  readonly flags: number;
+  readonly fd: number;
+  readonly pool: string;
+}
+
 class LinuxRange implements MappedRange {
   readonly mappedBytes: number;
   readonly access: Access;
   readonly transferable = true;
   readonly #address: number;
   readonly #giveUp: (viewed: boolean, reusable: boolean) => void;
-  readonly #views: ArrayBuffer[] = [];
+  #views: ArrayBuffer[] = [];
+  /** How many views there may be before those that somebody detached are forgotten. */
+  #viewsMax = 64;
+  #viewed = false;
   #reusable = true;
   #released = false;
 
@@ -90,14 +103,21 @@ class LinuxRange implements MappedRange {
   }
 
   view(offset: number, length: number): ArrayBuffer {
-    if (this.#released) throw new Error('the range is released');
-    checkExtent(offset, length, this.mappedBytes);
+    const address = this.#part(offset, length);
     if (length > constants.MAX_LENGTH) {
       throw new RangeError(`a view of ${length} B is longer than an ArrayBuffer may be (${constants.MAX_LENGTH} B)`);
     }
-    const buffer = viewOf(this.#address + offset, length);
-    this.#views.push(buffer);
+    const buffer = viewOf(address, length);
+    this.#remember(buffer);
     return buffer;
+  }
+
+  #remember(buffer: ArrayBuffer): void {
+    this.#viewed = true;
+    this.#views.push(buffer);
+    if (this.#views.length < this.#viewsMax) return;
+    this.#views = this.#views.filter(({ detached }) => !detached);
+    this.#viewsMax = Math.max(64, this.#views.length * 2);
   }
 
   bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
@@ -119,6 +139,25 @@ class LinuxRange implements MappedRange {
     return new Float64Array(this.view(offset, count * 8));
   }
 
+  advise(advice: Advice, offset: number, length: number): AdviceOutcome {
+    return advise(this.#part(offset, length), length, advice, this.access === 'write');
+  }
+
+  discard(offset: number, length: number): void {
+    discard(this.#part(offset, length), length);
+  }
+
+  populate(offset: number, length: number): void {
+    populate(this.#part(offset, length), length);
+  }
+
+  /** Where a part begins. */
+  #part(offset: number, length: number): number {
+    if (this.#released) throw new Error('the range is released');
+    checkExtent(offset, length, this.mappedBytes);
+    return this.#address + offset;
+  }
+
   keepFromReuse(): void {
     this.#reusable = false;
   }
@@ -126,10 +165,9 @@ class LinuxRange implements MappedRange {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    const viewed = this.#views.length > 0;
     // A stale control word must not reach whatever is mapped here next.
     for (const buffer of this.#views) if (!buffer.detached) buffer.transfer();
-    this.#views.length = 0;
-    this.#giveUp(viewed, this.#reusable);
+    this.#views = [];
+    this.#giveUp(this.#viewed, this.#reusable);
   }
 }

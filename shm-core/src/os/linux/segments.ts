@@ -4,11 +4,13 @@
  */
 import { fstatSync } from 'node:fs';
 import { checkSegmentBytes } from '../extents.ts';
-import type { Access, MappedRange, OwnedFd, PageKind, PagePool, SegmentOs } from '../os.ts';
+import type { Access, MappedRange, OwnedFd, PageKind, PagePool, ResidentPart, SegmentOs } from '../os.ts';
+import { pooled, pooledErrno } from './asynchronous.ts';
 import { type LinuxFd, ownedFd } from './fd.ts';
 import { hugePageBytes, hugePagePool } from './huge-pages.ts';
 import { checked, lastErrno, libc, osError } from './libc.ts';
 import { AddressRanges } from './ranges.ts';
+import { residentPart } from './resident-part.ts';
 
 const MFD_CLOEXEC = 0x1;
 const MFD_ALLOW_SEALING = 0x2;
@@ -22,10 +24,14 @@ const F_SEAL_SEAL = 0x1;
 const F_SEAL_SHRINK = 0x2;
 const F_SEAL_GROW = 0x4;
 
+const FALLOC_FL_KEEP_SIZE = 0x1;
+const FALLOC_FL_PUNCH_HOLE = 0x2;
+/** stat(2) counts in these, whatever the file system's own blocks are, B. */
+const STAT_BLOCK_BYTES = 512;
+
 const O_RDONLY = 0;
 const O_CLOEXEC = 0o2000000;
 
-const EINTR = 4;
 const EINVAL = 22;
 const ENODEV = 19;
 
@@ -72,10 +78,22 @@ class LinuxSegmentOs implements SegmentOs {
   }
 
   async populate(fd: OwnedFd, offset: number, bytes: number): Promise<void> {
-    let errno: number;
-    do errno = await fallocate(fd.raw, offset, bytes);
-    while (errno === EINTR);
-    if (errno !== 0) throw osError('posix_fallocate', errno, `${bytes} B at ${offset}`);
+    const args: [number, number, number] = [fd.raw, offset, bytes];
+    await pooledErrno('posix_fallocate', libc().posix_fallocate, args, `${bytes} B at ${offset}`);
+  }
+
+  async discard(fd: OwnedFd, offset: number, bytes: number): Promise<void> {
+    const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    const what = `punching a hole of ${bytes} B at ${offset}`;
+    await pooled('fallocate', libc().fallocate, [fd.raw, mode, offset, bytes], what);
+  }
+
+  allocatedBytes(fd: OwnedFd): number {
+    return fstatSync(fd.raw).blocks * STAT_BLOCK_BYTES;
+  }
+
+  keepResident(fd: OwnedFd): ResidentPart {
+    return residentPart(fd.raw, this.sizeOf(fd));
   }
 
   seal(fd: OwnedFd): void {
@@ -104,14 +122,4 @@ function createMemfd(label: string, pageFlags: number): LinuxFd {
   // Kernels before 6.3 do not know MFD_NOEXEC_SEAL.
   if (raw < 0 && lastErrno() === EINVAL) return ownedFd('memfd_create', libc().memfd_create(label, flags), label);
   return ownedFd('memfd_create', raw, label);
-}
-
-/** Resolves to an errno, 0 for success. Populating takes long; it runs on the thread pool. */
-function fallocate(fd: number, offset: number, bytes: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    libc().posix_fallocate.async(fd, offset, bytes, (error, errno) => {
-      if (error) reject(error);
-      else resolve(errno);
-    });
-  });
 }

@@ -1,0 +1,49 @@
+/**
+ * Memory that is never swapped out, by mlock(2) on a mapping of our own. Invariants: mapped read-only and never viewed; what is locked is
+ * always a part from the start of the segment, and populated.
+ */
+import type { ResidentPart } from '../os.ts';
+import { pooled } from './asynchronous.ts';
+import { checked, libc } from './libc.ts';
+
+const PROT_READ = 1;
+const MAP_SHARED = 0x1;
+const MAP_NORESERVE = 0x4000;
+
+/** Maps the segment behind `fd`, `bytes` long. @throws OsError. */
+export function residentPart(fd: number, bytes: number): ResidentPart {
+  const flags = MAP_SHARED | MAP_NORESERVE;
+  return new LockedRange(checked('mmap', libc().mmap(0, bytes, PROT_READ, flags, fd, 0), `${bytes} B`), bytes);
+}
+
+class LockedRange implements ResidentPart {
+  readonly #address: number;
+  readonly #bytes: number;
+  #lockedBytes = 0;
+  #released = false;
+
+  constructor(address: number, bytes: number) {
+    this.#address = address;
+    this.#bytes = bytes;
+  }
+
+  async extendTo(bytes: number): Promise<void> {
+    const more = bytes - this.#lockedBytes;
+    if (more <= 0) return;
+    await pooled('mlock', libc().mlock, [this.#address + this.#lockedBytes, more], `${more} B`);
+    this.#lockedBytes = bytes;
+  }
+
+  reduceTo(bytes: number): void {
+    const less = this.#lockedBytes - bytes;
+    if (less <= 0) return;
+    checked('munlock', libc().munlock(this.#address + bytes, less));
+    this.#lockedBytes = bytes;
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    checked('munmap', libc().munmap(this.#address, this.#bytes));
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * A sealed memory object of which a part, from its start, is populated. Invariants: whoever touches what is populated never meets SIGBUS;
+ * growing and shrinking that part is one thing at a time, and what fails leaves a size whose memory is there.
+ */
+import type { OwnedFd, PageKind, ResidentPart, SegmentOs } from '../os/os.ts';
+import type { FallbackReason } from './large-pages.ts';
+import type { PartOfSegment, PopulateOptions, Populator } from './populator.ts';
+
+/** Segments from here on are freed by the thread pool. */
+const BACKGROUND_CLOSE_BYTES = 4 * 2 ** 20;
+
+/** What was made, which may be less than what was asked for. */
+export interface SegmentGrant {
+  /** What may be used now, B. */
+  readonly payloadBytes: number;
+  /** What is populated: `payloadBytes`, rounded up to whole pages. */
+  readonly mappedBytes: number;
+  /** What it can grow to without being mapped anew, in whole pages, B; `mappedBytes` when it cannot. */
+  readonly reservedBytes: number;
+  readonly pageKind: PageKind;
+  readonly pageBytes: number;
+  /** Why the pages are less than `auto` looked for; null when they are not. */
+  readonly fallbackReason: FallbackReason | null;
+  /** Whether it is never swapped out. */
+  readonly locked: boolean;
+}
+
+export interface SegmentParts {
+  readonly os: SegmentOs;
+  readonly populator: Populator;
+  readonly fd: OwnedFd;
+  readonly grant: SegmentGrant;
+  /** Null: nothing has to be done, or nothing was asked, to keep it in memory. */
+  readonly resident: ResidentPart | null;
+  /** Told when memory is given back in the background. */
+  readonly onFreeing: (freed: Promise<void>) => void;
+}
+
+/** Whoever allocated it closes it; mappings of it live on. */
+export class Segment {
+  readonly fd: OwnedFd;
+  readonly #parts: SegmentParts;
+  #grant: SegmentGrant;
+  #readOnlyFd: OwnedFd | undefined;
+  /** Growing or shrinking: the descriptor must stay open until it settles. */
+  #busy: Promise<unknown> | null = null;
+  #closed = false;
+
+  constructor(parts: SegmentParts) {
+    this.#parts = parts;
+    this.#grant = parts.grant;
+    this.fd = parts.fd;
+  }
+
+  get grant(): SegmentGrant {
+    return this.#grant;
+  }
+  /** Length that is mapped, B: the whole reservation. */
+  get bytes(): number {
+    return this.#grant.reservedBytes;
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The descriptor that readers get; the segment's to close. @throws OsError (EMFILE); Error when closed. */
+  readOnlyFd(): OwnedFd {
+    this.#readOnlyFd ??= this.#parts.os.openReadOnly(this.fd);
+    return this.#readOnlyFd;
+  }
+
+  /**
+   * Populates up to `payloadBytes`, which is more than there are now. A failure leaves what was.
+   * @throws RangeError beyond the reservation; OsError (ENOMEM, ENOSPC); the signal's reason; Error when it is busy or closed.
+   */
+  grow(payloadBytes: number, options: PopulateOptions = {}): Promise<void> {
+    const { mappedBytes, reservedBytes } = this.#grant;
+    const neededBytes = this.pagesFor(payloadBytes);
+    if (!(payloadBytes >= this.#grant.payloadBytes) || neededBytes > reservedBytes) {
+      throw new RangeError(
+        `a segment of ${this.#grant.payloadBytes} B in ${reservedBytes} B cannot grow to ${payloadBytes} B`,
+      );
+    }
+    return this.#exclusively(async () => {
+      const part = this.#part(mappedBytes, neededBytes);
+      try {
+        if (part.bytes > 0) await this.#parts.populator.populate(part, options);
+        await this.#parts.resident?.extendTo(neededBytes);
+      } catch (error) {
+        this.#parts.resident?.reduceTo(mappedBytes);
+        if (part.bytes > 0) await this.#parts.populator.discard(part);
+        throw error;
+      }
+      this.#grant = { ...this.#grant, payloadBytes, mappedBytes: neededBytes };
+    });
+  }
+
+  /**
+   * Gives back what lies beyond `payloadBytes`: at least 1, and fewer than there are now. Whole pages go to the machine, and the rest of
+   * the last page reads as zero. @returns the payload that is there then: more than asked when `failure` says why not all went, B.
+   * @throws RangeError; Error when it is busy or closed.
+   */
+  shrink(payloadBytes: number): Promise<{ readonly payloadBytes: number; readonly failure: unknown }> {
+    const { mappedBytes, payloadBytes: there } = this.#grant;
+    if (!Number.isSafeInteger(payloadBytes) || payloadBytes < 1 || payloadBytes > there) {
+      throw new RangeError(`a segment of ${there} B cannot shrink to ${payloadBytes} B`);
+    }
+    return this.#exclusively(async () => {
+      const keptBytes = this.pagesFor(payloadBytes);
+      this.#parts.resident?.reduceTo(keptBytes);
+      const { endsAt, failure } = await this.#parts.populator.discard(this.#part(payloadBytes, mappedBytes));
+      const left = failure === null ? payloadBytes : Math.min(there, endsAt);
+      this.#grant = { ...this.#grant, payloadBytes: left, mappedBytes: this.pagesFor(left) };
+      if (failure !== null) await this.#parts.resident?.extendTo(this.#grant.mappedBytes);
+      return { payloadBytes: left, failure };
+    });
+  }
+
+  /** `payloadBytes` in whole pages, B. */
+  pagesFor(payloadBytes: number): number {
+    return Math.ceil(payloadBytes / this.#grant.pageBytes) * this.#grant.pageBytes;
+  }
+
+  #part(from: number, to: number): PartOfSegment {
+    const { pageBytes, pageKind } = this.#grant;
+    return { fd: this.fd, offset: from, bytes: to - from, pageBytes, ofMachine: isOfMachine(pageKind) };
+  }
+
+  #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#busy !== null || this.#closed) {
+      throw new Error(this.#closed ? 'the segment is closed' : 'the segment is being resized');
+    }
+    const working = work().finally(() => {
+      this.#busy = null;
+    });
+    this.#busy = working.catch(() => undefined);
+    return working;
+  }
+
+  /** Idempotent. What is being resized is closed when that is over. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#busy === null) this.#free();
+    else void this.#busy.then(() => this.#free());
+  }
+
+  #free(): void {
+    this.#parts.resident?.release();
+    this.#readOnlyFd?.close();
+    // The last reference frees the pages, about 0.2 ms for each MiB.
+    if (this.#grant.mappedBytes < BACKGROUND_CLOSE_BYTES) this.fd.close();
+    else this.#parts.onFreeing(this.fd.closeInBackground());
+  }
+}
+
+/** Whether such pages come out of what MemAvailable counts. */
+export function isOfMachine(kind: PageKind): boolean {
+  return kind === 'base' || kind === 'transparent-2m';
+}
