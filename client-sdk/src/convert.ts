@@ -188,4 +188,11 @@ export const brokerInfoFrom = (info: proto.GetBrokerInfoResponse): BrokerInfo =>
   draining: info.draining,
   memoryQuotaBytes: Number(info.memoryQuotaBytes),
   memoryChargedBytes: Number(info.memoryChargedBytes),
+  hugePages: info.hugePages.map((pool) => ({
+    pageKind: pageKindFrom(pool.pageKind),
+    totalPages: Number(pool.totalPages),
+    freePages: Number(pool.freePages),
+    reservedPages: Number(pool.reservedPages),
+    ourPages: Number(pool.ourPages),
+  })),
 });

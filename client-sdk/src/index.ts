@@ -17,6 +17,7 @@ export type {
   BrokerInfo,
   ChannelInfo,
   FrameFormat,
+  HugePagePoolInfo,
   LeaseHolderInfo,
   LeaseWaiterInfo,
   MappingChange,

@@ -144,6 +144,18 @@ export interface BrokerInfo {
   readonly draining: boolean;
   readonly memoryQuotaBytes: number;
   readonly memoryChargedBytes: number;
+  /** The kernel's pools of large pages, as the broker saw them at most a second ago. */
+  readonly hugePages: readonly HugePagePoolInfo[];
+}
+
+export interface HugePagePoolInfo {
+  readonly pageKind: PageKind;
+  readonly totalPages: number;
+  readonly freePages: number;
+  /** Promised to somebody and not taken yet: counted in `freePages`, too. */
+  readonly reservedPages: number;
+  /** In mappings of this broker. */
+  readonly ourPages: number;
 }
 
 /** One change of what the broker holds. `synced`: everything that was there when the watch began has been told. */

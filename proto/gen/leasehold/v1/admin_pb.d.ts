@@ -5,6 +5,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { PageKind } from "./common_pb.js";
 
 /**
  * Describes the file leasehold/v1/admin.proto.
@@ -76,6 +77,13 @@ export declare type GetBrokerInfoResponse = Message<"leasehold.v1.GetBrokerInfoR
    * @generated from field: uint64 memory_charged_bytes = 10;
    */
   memoryChargedBytes: bigint;
+
+  /**
+   * What the kernel keeps of each large page size that it has.
+   *
+   * @generated from field: repeated leasehold.v1.HugePagePool huge_pages = 11;
+   */
+  hugePages: HugePagePool[];
 };
 
 /**
@@ -83,6 +91,48 @@ export declare type GetBrokerInfoResponse = Message<"leasehold.v1.GetBrokerInfoR
  * Use `create(GetBrokerInfoResponseSchema)` to create a new message.
  */
 export declare const GetBrokerInfoResponseSchema: GenMessage<GetBrokerInfoResponse>;
+
+/**
+ * One of the kernel's pools of large pages, at most a second ago.
+ *
+ * @generated from message leasehold.v1.HugePagePool
+ */
+export declare type HugePagePool = Message<"leasehold.v1.HugePagePool"> & {
+  /**
+   * @generated from field: leasehold.v1.PageKind page_kind = 1;
+   */
+  pageKind: PageKind;
+
+  /**
+   * @generated from field: uint64 total_pages = 2;
+   */
+  totalPages: bigint;
+
+  /**
+   * @generated from field: uint64 free_pages = 3;
+   */
+  freePages: bigint;
+
+  /**
+   * Promised to somebody, and not taken yet: counted in free_pages, too.
+   *
+   * @generated from field: uint64 reserved_pages = 4;
+   */
+  reservedPages: bigint;
+
+  /**
+   * In mappings of this broker.
+   *
+   * @generated from field: uint64 our_pages = 5;
+   */
+  ourPages: bigint;
+};
+
+/**
+ * Describes the message leasehold.v1.HugePagePool.
+ * Use `create(HugePagePoolSchema)` to create a new message.
+ */
+export declare const HugePagePoolSchema: GenMessage<HugePagePool>;
 
 /**
  * @generated from message leasehold.v1.DrainRequest

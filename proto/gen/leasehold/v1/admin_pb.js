@@ -4,12 +4,13 @@
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_leasehold_v1_common } from "./common_pb.js";
 
 /**
  * Describes the file leasehold/v1/admin.proto.
  */
 export const file_leasehold_v1_admin = /*@__PURE__*/
-  fileDesc("ChhsZWFzZWhvbGQvdjEvYWRtaW4ucHJvdG8SDGxlYXNlaG9sZC52MSIWChRHZXRCcm9rZXJJbmZvUmVxdWVzdCL8AQoVR2V0QnJva2VySW5mb1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSCwoDcGlkGAIgASgNEgsKA3VpZBgDIAEoDRINCgVlcG9jaBgEIAEoDRIYChBwcm90b2NvbF92ZXJzaW9uGAUgASgNEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3J1bnRpbWVfZGlyGAcgASgJEhAKCGRyYWluaW5nGAggASgIEhoKEm1lbW9yeV9xdW90YV9ieXRlcxgJIAEoBBIcChRtZW1vcnlfY2hhcmdlZF9ieXRlcxgKIAEoBCIgCgxEcmFpblJlcXVlc3QSEAoIZHJhaW5fbXMYASABKA0iDwoNRHJhaW5SZXNwb25zZTKqAQoMQWRtaW5TZXJ2aWNlElgKDUdldEJyb2tlckluZm8SIi5sZWFzZWhvbGQudjEuR2V0QnJva2VySW5mb1JlcXVlc3QaIy5sZWFzZWhvbGQudjEuR2V0QnJva2VySW5mb1Jlc3BvbnNlEkAKBURyYWluEhoubGVhc2Vob2xkLnYxLkRyYWluUmVxdWVzdBobLmxlYXNlaG9sZC52MS5EcmFpblJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChhsZWFzZWhvbGQvdjEvYWRtaW4ucHJvdG8SDGxlYXNlaG9sZC52MSIWChRHZXRCcm9rZXJJbmZvUmVxdWVzdCKsAgoVR2V0QnJva2VySW5mb1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSCwoDcGlkGAIgASgNEgsKA3VpZBgDIAEoDRINCgVlcG9jaBgEIAEoDRIYChBwcm90b2NvbF92ZXJzaW9uGAUgASgNEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3J1bnRpbWVfZGlyGAcgASgJEhAKCGRyYWluaW5nGAggASgIEhoKEm1lbW9yeV9xdW90YV9ieXRlcxgJIAEoBBIcChRtZW1vcnlfY2hhcmdlZF9ieXRlcxgKIAEoBBIuCgpodWdlX3BhZ2VzGAsgAygLMhoubGVhc2Vob2xkLnYxLkh1Z2VQYWdlUG9vbCKNAQoMSHVnZVBhZ2VQb29sEikKCXBhZ2Vfa2luZBgBIAEoDjIWLmxlYXNlaG9sZC52MS5QYWdlS2luZBITCgt0b3RhbF9wYWdlcxgCIAEoBBISCgpmcmVlX3BhZ2VzGAMgASgEEhYKDnJlc2VydmVkX3BhZ2VzGAQgASgEEhEKCW91cl9wYWdlcxgFIAEoBCIgCgxEcmFpblJlcXVlc3QSEAoIZHJhaW5fbXMYASABKA0iDwoNRHJhaW5SZXNwb25zZTKqAQoMQWRtaW5TZXJ2aWNlElgKDUdldEJyb2tlckluZm8SIi5sZWFzZWhvbGQudjEuR2V0QnJva2VySW5mb1JlcXVlc3QaIy5sZWFzZWhvbGQudjEuR2V0QnJva2VySW5mb1Jlc3BvbnNlEkAKBURyYWluEhoubGVhc2Vob2xkLnYxLkRyYWluUmVxdWVzdBobLmxlYXNlaG9sZC52MS5EcmFpblJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_leasehold_v1_common]);
 
 /**
  * Describes the message leasehold.v1.GetBrokerInfoRequest.
@@ -26,18 +27,25 @@ export const GetBrokerInfoResponseSchema = /*@__PURE__*/
   messageDesc(file_leasehold_v1_admin, 1);
 
 /**
+ * Describes the message leasehold.v1.HugePagePool.
+ * Use `create(HugePagePoolSchema)` to create a new message.
+ */
+export const HugePagePoolSchema = /*@__PURE__*/
+  messageDesc(file_leasehold_v1_admin, 2);
+
+/**
  * Describes the message leasehold.v1.DrainRequest.
  * Use `create(DrainRequestSchema)` to create a new message.
  */
 export const DrainRequestSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_admin, 2);
+  messageDesc(file_leasehold_v1_admin, 3);
 
 /**
  * Describes the message leasehold.v1.DrainResponse.
  * Use `create(DrainResponseSchema)` to create a new message.
  */
 export const DrainResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_admin, 3);
+  messageDesc(file_leasehold_v1_admin, 4);
 
 /**
  * @generated from service leasehold.v1.AdminService
