@@ -24,6 +24,7 @@ export interface Libc {
   fcntl(fd: number, command: number, argument: number): number;
   flock(fd: number, operation: number): number;
   ftruncate(fd: number, bytes: number): number;
+  getpagesize(): number;
   getsockopt(fd: number, level: number, option: number, value: Uint8Array, valueBytes: Uint32Array): number;
   listen(fd: number, backlog: number): number;
   madvise: ((address: number, bytes: number, advice: number) => number) &
@@ -74,6 +75,7 @@ function declare(): Libc {
     fcntl: library.func('int fcntl(int fd, int command, int argument)'),
     flock: library.func('int flock(int fd, int operation)'),
     ftruncate: library.func('int ftruncate(int fd, int64_t bytes)'),
+    getpagesize: library.func('int getpagesize(void)'),
     getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *valueBytes)'),
     listen: library.func('int listen(int fd, int backlog)'),
     madvise: library.func('int madvise(uintptr_t address, size_t bytes, int advice)'),
