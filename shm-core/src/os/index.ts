@@ -22,6 +22,7 @@ export {
   type Advice,
   type AdviceOutcome,
   Advices,
+  type CollapseOutcome,
   type MappedRange,
   OsError,
   type OwnedFd,

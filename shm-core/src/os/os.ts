@@ -16,6 +16,12 @@ export type Advice = (typeof Advices)[number];
 /** Whether the platform took the advice for this kind of memory. */
 export type AdviceOutcome = 'applied' | 'unsupported';
 
+/**
+ * What became of memory that was to consist of transparent pages: it does, and that was seen; the platform has not enough memory in one
+ * piece; it does not make such pages.
+ */
+export type CollapseOutcome = 'collapsed' | 'fragmented' | 'refused';
+
 /** What a mapping of a segment may do; the MMU holds to it. */
 export type Access = 'read' | 'write';
 
@@ -109,6 +115,13 @@ export interface SegmentOs {
    * @throws OsError (ENOSPC, ENOMEM) and leaves what was there.
    */
   populate(fd: OwnedFd, offset: number, bytes: number): Promise<void>;
+  /**
+   * Backs `[offset, offset + bytes)` of a segment of `transparent-2m` pages by such pages, off the event loop: whole pages of which nothing
+   * is populated yet. Whatever the outcome, `populate` follows. @throws OsError (ENOMEM, ENOSPC).
+   */
+  collapse(fd: OwnedFd, offset: number, bytes: number): Promise<CollapseOutcome>;
+  /** Prefers memory of one NUMA node for what is populated from now on; unsupported where there is no choice, or no such node. */
+  preferNode(fd: OwnedFd, node: number): 'applied' | 'unsupported';
   /**
    * Gives the memory of `[offset, offset + bytes)` back, for every process, off the event loop. All of it reads as zero then; what is
    * given back are the whole pages in it. @throws OsError.

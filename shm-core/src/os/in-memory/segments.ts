@@ -8,6 +8,7 @@ import {
   type Access,
   type Advice,
   type AdviceOutcome,
+  type CollapseOutcome,
   type MappedRange,
   OsError,
   type OwnedFd,
@@ -49,6 +50,15 @@ class InMemorySegmentOs implements SegmentOs {
 
   async populate(fd: OwnedFd, offset: number, bytes: number): Promise<void> {
     checkExtent(offset, bytes, this.sizeOf(fd));
+  }
+
+  async collapse(fd: OwnedFd, offset: number, bytes: number): Promise<CollapseOutcome> {
+    checkExtent(offset, bytes, this.sizeOf(fd));
+    return 'refused';
+  }
+
+  preferNode(): 'unsupported' {
+    return 'unsupported';
   }
 
   async discard(fd: OwnedFd, offset: number, bytes: number): Promise<void> {

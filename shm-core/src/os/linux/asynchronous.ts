@@ -35,7 +35,8 @@ export async function pooledErrno<Arguments extends unknown[]>(
   if (errno !== 0) throw osError(name, errno, detail);
 }
 
-function onPool<Arguments extends unknown[]>(
+/** Runs a call on the pool. @returns its result; what errno it left nobody knows. */
+export function onPool<Arguments extends unknown[]>(
   call: { async: PooledCall<Arguments>['async'] },
   args: Arguments,
 ): Promise<number> {

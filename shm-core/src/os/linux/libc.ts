@@ -29,6 +29,16 @@ export interface Libc {
   listen(fd: number, backlog: number): number;
   madvise: ((address: number, bytes: number, advice: number) => number) &
     Asynchronous<[address: number, bytes: number, advice: number]>;
+  /** By number: the C library has no wrapper. */
+  mbind(
+    call: number,
+    address: number,
+    bytes: number,
+    mode: number,
+    nodes: BigUint64Array,
+    nodeBits: number,
+    flags: number,
+  ): number;
   memfd_create(name: string, flags: number): number;
   mlock: ((address: number, bytes: number) => number) & Asynchronous<[address: number, bytes: number]>;
   mmap(address: number, bytes: number, protection: number, flags: number, fd: number, offset: number): number;
@@ -79,6 +89,15 @@ function declare(): Libc {
     getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *valueBytes)'),
     listen: library.func('int listen(int fd, int backlog)'),
     madvise: library.func('int madvise(uintptr_t address, size_t bytes, int advice)'),
+    mbind: library.func('syscall', 'intptr_t', [
+      'intptr_t',
+      'uintptr_t',
+      'size_t',
+      'int',
+      'void *',
+      'size_t',
+      'uint32_t',
+    ]),
     memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
     mlock: library.func('int mlock(uintptr_t address, size_t bytes)'),
     mmap: library.func(

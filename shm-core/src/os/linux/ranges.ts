@@ -9,7 +9,9 @@ import { constants } from 'node:buffer';
 import { checkAlignment, checkExtent } from '../extents.ts';
 import type { Access, Advice, AdviceOutcome, MappedRange, PageKind } from '../os.ts';
 import { advise, discard, populate } from './advise.ts';
+import { reserveAligned } from './aligned-addresses.ts';
 import { checked, lastErrno, libc, osError, viewOf } from './libc.ts';
+import { TRANSPARENT_PAGE_BYTES } from './transparent-pages.ts';
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -34,10 +36,12 @@ export class AddressRanges {
     const pool = `${kind} ${bytes}`;
     const flags = kind === 'base' ? MAP_SHARED : MAP_SHARED | MAP_NORESERVE;
     const reused = this.#idle.get(pool)?.shift();
+    // The kernel maps a transparent page as one only where one may begin.
+    const place = reused ?? (kind === 'transparent-2m' ? reserveAligned(bytes, TRANSPARENT_PAGE_BYTES) : undefined);
     const address =
-      reused === undefined
+      place === undefined
         ? checked('mmap', libc().mmap(0, bytes, protection, flags, fd, 0), `${bytes} B`)
-        : this.#mapOver(reused, bytes, { protection, flags, fd, pool });
+        : this.#mapOver(place, bytes, { protection, flags, fd, pool });
     if (libc().madvise(address, bytes, MADV_DONTFORK) < 0) {
       const error = osError('madvise', lastErrno());
       this.#giveUp(address, bytes, reused !== undefined, pool);

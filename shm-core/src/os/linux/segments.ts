@@ -4,13 +4,24 @@
  */
 import { fstatSync } from 'node:fs';
 import { checkSegmentBytes } from '../extents.ts';
-import type { Access, MappedRange, OwnedFd, PageKind, PagePool, ResidentPart, SegmentOs } from '../os.ts';
+import type {
+  Access,
+  CollapseOutcome,
+  MappedRange,
+  OwnedFd,
+  PageKind,
+  PagePool,
+  ResidentPart,
+  SegmentOs,
+} from '../os.ts';
 import { pooled, pooledErrno } from './asynchronous.ts';
 import { type LinuxFd, ownedFd } from './fd.ts';
 import { hugePageBytes, hugePagePool } from './huge-pages.ts';
 import { checked, lastErrno, libc, osError } from './libc.ts';
+import { canPreferNode, preferNode } from './numa.ts';
 import { AddressRanges } from './ranges.ts';
 import { residentPart } from './resident-part.ts';
+import { collapse, transparentPageBytes } from './transparent-pages.ts';
 
 const MFD_CLOEXEC = 0x1;
 const MFD_ALLOW_SEALING = 0x2;
@@ -40,6 +51,7 @@ const BASE_PAGE_BYTES = process.arch === 'arm64' ? 65_536 : 4096;
 
 const PAGE_FLAGS: Partial<Record<PageKind, number>> = {
   base: 0,
+  'transparent-2m': 0,
   'hugetlb-2m': MFD_HUGETLB | MFD_HUGE_2MB,
   'hugetlb-1g': MFD_HUGETLB | MFD_HUGE_1GB,
 };
@@ -55,7 +67,8 @@ class LinuxSegmentOs implements SegmentOs {
   readonly #ranges = new AddressRanges();
 
   pageBytes(kind: PageKind): number | undefined {
-    return kind === 'base' ? BASE_PAGE_BYTES : hugePageBytes(kind);
+    if (kind === 'base') return BASE_PAGE_BYTES;
+    return kind === 'transparent-2m' ? transparentPageBytes() : hugePageBytes(kind);
   }
 
   pagePool(kind: PageKind): PagePool | undefined {
@@ -80,6 +93,21 @@ class LinuxSegmentOs implements SegmentOs {
   async populate(fd: OwnedFd, offset: number, bytes: number): Promise<void> {
     const args: [number, number, number] = [fd.raw, offset, bytes];
     await pooledErrno('posix_fallocate', libc().posix_fallocate, args, `${bytes} B at ${offset}`);
+  }
+
+  collapse(fd: OwnedFd, offset: number, bytes: number): Promise<CollapseOutcome> {
+    return collapse(fd.raw, offset, bytes);
+  }
+
+  preferNode(fd: OwnedFd, node: number): 'applied' | 'unsupported' {
+    if (!canPreferNode(node)) return 'unsupported';
+    try {
+      preferNode(fd.raw, this.sizeOf(fd), node);
+      return 'applied';
+    } catch {
+      // It is a preference: a node without memory, or a sandbox that forbids the call, is no reason to have no segment.
+      return 'unsupported';
+    }
   }
 
   async discard(fd: OwnedFd, offset: number, bytes: number): Promise<void> {
