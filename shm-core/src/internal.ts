@@ -61,6 +61,7 @@ export { type ClaimedPage, type ClaimPages, ParticipantPages } from './mapping/p
 export { monotonicNs } from './os/linux/clock.ts';
 export { bindDoorbell, drainDoorbell, openRinger, type Ringer } from './os/linux/doorbells.ts';
 export { tryLockFile } from './os/linux/file-lock.ts';
+export { hugePageBytes, hugePagePool } from './os/linux/huge-pages.ts';
 export { type MemoryHeadroom, memoryHeadroomBytes } from './os/linux/memory-limits.ts';
 export { type PeerCredentials, peerCredentials, peerGroups, peerPidfd } from './os/linux/peers.ts';
 export { type Watch, watchReadable } from './os/linux/poller.ts';
@@ -90,3 +91,4 @@ export { SegmentAllocator } from './segment/allocate-segment.ts';
 export { type FallbackReason, LargePagesUnavailable } from './segment/large-pages.ts';
 export type { Progress } from './segment/populator.ts';
 export { isOfMachine, type SegmentGrant } from './segment/segment.ts';
+export { StepQueue } from './segment/step-queue.ts';
