@@ -17,8 +17,8 @@ export type Advice = (typeof Advices)[number];
 export type AdviceOutcome = 'applied' | 'unsupported';
 
 /**
- * What became of memory that was to consist of transparent pages: it does, and that was seen; the platform has not enough memory in one
- * piece; it does not make such pages.
+ * What became of memory that was to consist of transparent pages: the platform says that it does; it has not enough memory in one piece;
+ * it does not make such pages.
  */
 export type CollapseOutcome = 'collapsed' | 'fragmented' | 'refused';
 
@@ -120,6 +120,8 @@ export interface SegmentOs {
    * is populated yet. Whatever the outcome, `populate` follows. @throws OsError (ENOMEM, ENOSPC).
    */
   collapse(fd: OwnedFd, offset: number, bytes: number): Promise<CollapseOutcome>;
+  /** Whether a populated segment is mapped by transparent pages from end to end: looked up, not believed. */
+  isCollapsed(fd: OwnedFd): Promise<boolean>;
   /** Prefers memory of one NUMA node for what is populated from now on; unsupported where there is no choice, or no such node. */
   preferNode(fd: OwnedFd, node: number): 'applied' | 'unsupported';
   /**

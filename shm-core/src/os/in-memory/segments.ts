@@ -57,6 +57,10 @@ class InMemorySegmentOs implements SegmentOs {
     return 'refused';
   }
 
+  async isCollapsed(): Promise<boolean> {
+    return false;
+  }
+
   preferNode(): 'unsupported' {
     return 'unsupported';
   }

@@ -21,7 +21,7 @@ import { checked, lastErrno, libc, osError } from './libc.ts';
 import { canPreferNode, preferNode } from './numa.ts';
 import { AddressRanges } from './ranges.ts';
 import { residentPart } from './resident-part.ts';
-import { collapse, transparentPageBytes } from './transparent-pages.ts';
+import { collapse, isCollapsed, transparentPageBytes } from './transparent-pages.ts';
 
 const MFD_CLOEXEC = 0x1;
 const MFD_ALLOW_SEALING = 0x2;
@@ -97,6 +97,10 @@ class LinuxSegmentOs implements SegmentOs {
 
   collapse(fd: OwnedFd, offset: number, bytes: number): Promise<CollapseOutcome> {
     return collapse(fd.raw, offset, bytes);
+  }
+
+  isCollapsed(fd: OwnedFd): Promise<boolean> {
+    return isCollapsed(fd.raw, this.sizeOf(fd));
   }
 
   preferNode(fd: OwnedFd, node: number): 'applied' | 'unsupported' {

@@ -38,8 +38,8 @@ export function transparentPageBytes(root = '/'): number | undefined {
 }
 
 /**
- * Backs a part of a memfd by 2 MiB pages: a part of whole ones, of which nothing is populated yet. On a mapping of its own, off the event
- * loop. Whatever the outcome, the caller populates the part afterwards: nothing is left to do where it is `collapsed`.
+ * Backs a part of a memfd by 2 MiB pages: a part of whole ones, of which nothing is populated yet. Off the event loop. Whatever the
+ * outcome, the caller populates the part afterwards: where it is `collapsed`, nothing is left to do then.
  * @throws OsError (ENOMEM, ENOSPC) when there is no memory at all.
  */
 export async function collapse(fd: number, offset: number, bytes: number): Promise<CollapseOutcome> {
@@ -47,26 +47,38 @@ export async function collapse(fd: number, offset: number, bytes: number): Promi
   for (let at = offset; at < offset + bytes; at += TRANSPARENT_PAGE_BYTES) {
     await pooledErrno('posix_fallocate', libc().posix_fallocate, [fd, at, 1], `1 B at ${at}`);
   }
+  return onMapping({ fd, offset, bytes, protection: PROT_READ | PROT_WRITE }, async (address) => {
+    for (let attempt = 0; attempt < COLLAPSE_ATTEMPTS; attempt += 1) {
+      if ((await onPool(libc().madvise, [address, bytes, MADV_COLLAPSE])) >= 0) return 'collapsed';
+    }
+    if (whyNot(address) === 'fragmented') return 'fragmented';
+    // A kernel without MADV_COLLAPSE may have given such pages at once.
+    return (await isMappedByLargePages(address, bytes)) ? 'collapsed' : 'refused';
+  });
+}
+
+/** Whether a new mapping of all of a populated memfd consists of 2 MiB pages and nothing else. */
+export function isCollapsed(fd: number, bytes: number): Promise<boolean> {
+  return onMapping({ fd, offset: 0, bytes, protection: PROT_READ }, (address) => isMappedByLargePages(address, bytes));
+}
+
+interface Part {
+  readonly fd: number;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly protection: number;
+}
+
+async function onMapping<Result>(part: Part, use: (address: number) => Promise<Result>): Promise<Result> {
+  const { fd, offset, bytes, protection } = part;
   const address = reserveAligned(bytes, TRANSPARENT_PAGE_BYTES);
   try {
-    const mapped = libc().mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset);
+    const mapped = libc().mmap(address, bytes, protection, MAP_SHARED | MAP_FIXED, fd, offset);
     checked('mmap', mapped, `${bytes} B at ${offset}`);
-    return await collapseMapped(address, bytes);
+    return await use(address);
   } finally {
     checked('munmap', libc().munmap(address, bytes));
   }
-}
-
-async function collapseMapped(address: number, bytes: number): Promise<CollapseOutcome> {
-  let result = -1;
-  for (let attempt = 0; result < 0 && attempt < COLLAPSE_ATTEMPTS; attempt += 1) {
-    result = await onPool(libc().madvise, [address, bytes, MADV_COLLAPSE]);
-  }
-  const outcome = result < 0 ? whyNot(address) : 'collapsed';
-  if (outcome === 'fragmented') return outcome;
-  // A kernel without MADV_COLLAPSE may have given such pages at once, and maps them at the first touch.
-  await onPool(libc().madvise, [address, bytes, MADV_POPULATE_READ]);
-  return (await isMappedByLargePages(address, bytes)) ? 'collapsed' : 'refused';
 }
 
 /** The pool leaves no errno: the first page is tried again here. That it works now means that a later one did not. */
@@ -77,6 +89,7 @@ function whyNot(address: number): 'fragmented' | 'refused' {
 
 async function isMappedByLargePages(address: number, bytes: number): Promise<boolean> {
   try {
+    await onPool(libc().madvise, [address, bytes, MADV_POPULATE_READ]);
     return largePageMappedBytes(await readFile('/proc/self/smaps', 'utf8'), address) === bytes;
   } catch {
     // A process may be forbidden to read even its own.
