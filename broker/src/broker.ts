@@ -7,11 +7,12 @@ import type { Logger } from 'pino';
 import { AttachServer } from './attach/attach-server.ts';
 import { BrokerBell } from './attach/broker-bell.ts';
 import { SessionBells } from './attach/session-bells.ts';
-import { descriptorsCheck, openFilesMax, withinSystemLimits } from './descriptors.ts';
+import { descriptorsCheck, openFilesMax, systemBounds } from './descriptors.ts';
 import { BrokerCore, type CoreObserver } from './domain/broker-core.ts';
 import { DEFAULT_LIMITS, type Limits } from './domain/limits.ts';
 import { ownerOnly, type Policy } from './domain/policy.ts';
 import type { Clock } from './domain/ports.ts';
+import { type QuotaSettings, quotaLimits } from './domain/quota-limits.ts';
 import { guardedClock } from './guarded-clock.ts';
 import { linuxMemory, systemClock, systemEntropy } from './platform.ts';
 import type { BrokerFacts } from './rpc/rpc-context.ts';
@@ -33,8 +34,10 @@ export interface BrokerOptions {
   readonly logger: Logger;
   /** Who may do what; by default root and the broker's own user everything, others nothing. */
   readonly policy?: Policy;
-  /** The most memory that all mappings may take together, B; by default 80 % of the machine's. */
+  /** The most memory that all mappings may take together, B; by default 80 % of the machine's. `quotas.total.bytes` goes before it. */
   readonly memoryQuotaBytes?: number;
+  /** How much of what there may be, by user and in all, in place of the defaults (quota-limits.ts). */
+  readonly quotas?: QuotaSettings;
   /** What is left free on the machine and in the control group, B; by default 256 MiB. */
   readonly reserveBytes?: number;
   readonly limits?: Partial<Limits>;
@@ -113,9 +116,13 @@ class Broker implements RunningBroker {
       this.#core = new BrokerCore({
         ports: { clock: this.#clock, entropy: systemEntropy, memory: linuxMemory(), doorbells: this.#bells },
         policy: this.policy,
-        limits: withinSystemLimits({ ...DEFAULT_LIMITS, ...options.limits }),
+        limits: { ...DEFAULT_LIMITS, ...options.limits },
+        quotas: quotaLimits(
+          options.memoryQuotaBytes ?? Math.floor(totalmem() * DEFAULT_QUOTA_SHARE),
+          options.quotas,
+          systemBounds(),
+        ),
         epoch: options.epoch,
-        quotaBytes: options.memoryQuotaBytes ?? Math.floor(totalmem() * DEFAULT_QUOTA_SHARE),
         reserveBytes: options.reserveBytes ?? DEFAULT_RESERVE_BYTES,
         brokerBell: this.#bell.name,
         observer: logOf(logger.child({ component: 'core' })),

@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { descriptorsCheck, openFiles, openFilesMax, withinSystemLimits } from './descriptors.ts';
-import { DEFAULT_LIMITS } from './domain/limits.ts';
+import { descriptorsCheck, openFiles, openFilesMax, systemBounds } from './descriptors.ts';
 
 describe('the readiness check of descriptors', () => {
   it('passes in a process that has enough, as this one', () => {
@@ -26,18 +25,13 @@ describe('the readiness check of descriptors', () => {
   });
 });
 
-describe('limits within those of the system', () => {
-  it('leave room for everything but attachments, and half of those to one user', () => {
+describe('the bounds of the system', () => {
+  it('leave room for everything that no quota counts, and half of the maps to what is no participant', () => {
     const root = `${mkdtempSync('/tmp/limits-')}/`;
     try {
       mkdirSync(`${root}proc/sys/vm`, { recursive: true });
       writeFileSync(`${root}proc/sys/vm/max_map_count`, '712\n');
-      const { attachments, attachmentsPerUid, mappings } = withinSystemLimits(DEFAULT_LIMITS, root);
-      expect({ attachments, attachmentsPerUid, mappings }).toEqual({
-        attachments: 100,
-        attachmentsPerUid: 50,
-        mappings: 4096,
-      });
+      expect(systemBounds(root)).toEqual({ participants: 100, descriptors: Math.max(64, openFilesMax() - 512) });
     } finally {
       rmSync(root, { recursive: true });
     }

@@ -1,6 +1,6 @@
 /** How many file descriptors and memory maps this process may have, and has. Reads /proc; owns nothing. */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Limits } from './domain/limits.ts';
+import type { SystemBounds } from './domain/quota-limits.ts';
 import type { ReadinessCheck } from './snapshot.ts';
 
 /** What a mapping, its participants and the connections of a few clients take: with less left, new ones will be refused soon. */
@@ -12,15 +12,15 @@ export function openFilesMax(): number {
   return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
 }
 
-/** What is left to everything but attachments: connections, sessions, mappings, and the maps of Node itself. */
-const NOT_FOR_ATTACHMENTS = 512;
+/** What is left to all that no quota counts: connections that have not said who they are, calls, files, and the maps of Node itself. */
+const NOT_IN_QUOTAS = 512;
 
-/** `limits` with no more attachments than descriptors and maps allow, a user at most half of them. */
-export function withinSystemLimits(limits: Limits, root = '/'): Limits {
+/** What the quotas may give away together: each participant takes a descriptor and a map, and as many are left to mappings and sessions. */
+export function systemBounds(root = '/'): SystemBounds {
   const maps = Number(readFileSync(`${root}proc/sys/vm/max_map_count`, 'utf8'));
-  const room = Math.max(1, Math.floor((Math.min(openFilesMax(), maps) - NOT_FOR_ATTACHMENTS) / 2));
-  const attachments = Math.min(limits.attachments, room);
-  return { ...limits, attachments, attachmentsPerUid: Math.min(limits.attachmentsPerUid, Math.ceil(attachments / 2)) };
+  const files = openFilesMax();
+  const participants = Math.max(1, Math.floor((Math.min(files, maps) - NOT_IN_QUOTAS) / 2));
+  return { participants, descriptors: Math.max(RESERVE, files - NOT_IN_QUOTAS) };
 }
 
 /** @throws Error (EMFILE) when not even the list can be read. */

@@ -3,6 +3,8 @@
 export { type BrokerInfo, type BrokerOptions, type RunningBroker, startBroker } from './broker.ts';
 export { DEFAULT_LIMITS, type Limits } from './domain/limits.ts';
 export { type Action, ownerOnly, type Peer, type Policy, type Verdict } from './domain/policy.ts';
+export { type QuotaSettings, quotaLimits } from './domain/quota-limits.ts';
+export { type Amounts, QUOTA_DIMENSIONS, type QuotaDimension, type QuotaLimits } from './domain/quotas.ts';
 export {
   type HttpAddress,
   type HttpServer,

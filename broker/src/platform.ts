@@ -33,5 +33,11 @@ export function linuxMemory(): MemorySource {
     basePageBytes: os.basePageBytes,
     create: (spec) => BrokerMapping.create(os, allocator, spec),
     headroom: () => memoryHeadroomBytes(),
+    get unpopulatedBytes() {
+      return allocator.unpopulatedBytes;
+    },
+    get promisedBytes() {
+      return allocator.promisedBytes;
+    },
   };
 }

@@ -135,6 +135,12 @@ export const ERROR_CATALOGUE = {
     'Another session publishes on this channel.',
     'Wait for it to close, or open as a standby.',
   ),
+  LEASE_REQUIRED: entry(
+    'FAILED_PRECONDITION',
+    'final',
+    'What was asked needs an exclusive lease of the mapping, and the caller has none.',
+    'Take the lease first, and name it in the call.',
+  ),
   MAPPING_DELETED: entry(
     'FAILED_PRECONDITION',
     'final',
@@ -174,6 +180,12 @@ export const ERROR_CATALOGUE = {
     'retryable',
     'Large pages were required and cannot be had.',
     'Reserve huge pages (vm.nr_hugepages), or let the page policy be auto.',
+  ),
+  MEMORY_NOT_LOCKABLE: entry(
+    'RESOURCE_EXHAUSTED',
+    'retryable',
+    'The memory cannot be kept from being swapped out: the broker may not lock that much.',
+    'Raise RLIMIT_MEMLOCK of the broker or give it CAP_IPC_LOCK, ask for large pages, or do without.',
   ),
   PARTICIPANTS_EXHAUSTED: entry(
     'RESOURCE_EXHAUSTED',

@@ -6,13 +6,15 @@ import type { LeaseholdError } from '@leasehold/proto';
 import type { Access } from '@leasehold/shm-core/internal';
 import type { OwnedMapping } from './owned-mapping.ts';
 import type { Place } from './participant-indices.ts';
+import type { Taken } from './quotas.ts';
 import type { Session } from './session.ts';
 
 export type SubscribeMode = 'latest' | 'queue';
 
 /** What the attachment is for. */
 export type Part =
-  | { readonly kind: 'plain' }
+  /** `forLeases`: its process touches the payload only under leases, and so never beyond its size. */
+  | { readonly kind: 'plain'; readonly forLeases: boolean }
   /** Kept by the broker for a session that leases by RPC alone: it maps nothing. */
   | { readonly kind: 'proxy' }
   | { readonly kind: 'publisher' }
@@ -25,6 +27,8 @@ export class Attachment {
   readonly place: Place;
   readonly access: Access;
   readonly part: Part;
+  /** What its place costs its user, until it is gone. */
+  readonly taken: Taken;
   state: 'joining' | 'live' | 'ended' | 'gone' = 'joining';
   /** Whether its participant page is still being made; until then its place cannot be freed. */
   pageComing = true;
@@ -41,7 +45,7 @@ export class Attachment {
     id: bigint,
     session: Session,
     mapping: OwnedMapping,
-    granted: { place: Place; access: Access; part: Part },
+    granted: { place: Place; access: Access; part: Part; taken: Taken },
   ) {
     this.id = id;
     this.session = session;
@@ -49,6 +53,7 @@ export class Attachment {
     this.place = granted.place;
     this.access = granted.access;
     this.part = granted.part;
+    this.taken = granted.taken;
   }
 
   /** Whether its rights stand. */

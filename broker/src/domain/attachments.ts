@@ -10,14 +10,14 @@ import type { Limits } from './limits.ts';
 import { memoryError } from './memory-error.ts';
 import type { OwnedMapping } from './owned-mapping.ts';
 import type { Ports } from './ports.ts';
-import type { MemoryQuota } from './quota.ts';
+import { QuotaExceeded, type Quotas, type Taken } from './quotas.ts';
 import type { Session } from './session.ts';
 import { type Ticket, Tickets } from './tickets.ts';
 
 export interface AttachmentsOptions {
   readonly ports: Ports;
   readonly limits: Limits;
-  readonly quota: MemoryQuota;
+  readonly quota: Quotas;
   /** Somebody joined, or somebody's rights ended. */
   readonly onChanged: (mapping: OwnedMapping) => void;
   /** A place became free. */
@@ -27,8 +27,6 @@ export interface AttachmentsOptions {
 export class Attachments {
   readonly tickets: Tickets;
   readonly #options: AttachmentsOptions;
-  readonly #countByUid = new Map<number, number>();
-  #count = 0;
   #lastId = 0n;
   #frozen = false;
 
@@ -48,17 +46,16 @@ export class Attachments {
    * @throws {LeaseholdError} INVALID_STATE, PARTICIPANTS_EXHAUSTED, QUOTA_EXCEEDED
    */
   begin(session: Session, mapping: OwnedMapping, access: Access, part: Part): Attachment {
-    const { quota, ports } = this.#options;
     if (session.bell === null && part.kind !== 'proxy') {
       throw new LeaseholdError(
         'INVALID_STATE',
         'This session was opened over gRPC and cannot map memory; open one on the attach socket.',
       );
     }
-    this.#admit(session);
-    quota.admitMore(ports.memory.basePageBytes);
+    const taken = this.#admit(session, part);
     const place = mapping.indices.allocate();
     if (place === null) {
+      taken.release();
       const { capacity } = mapping.indices;
       throw new LeaseholdError(
         'PARTICIPANTS_EXHAUSTED',
@@ -67,44 +64,27 @@ export class Attachments {
       );
     }
     this.#lastId += 1n;
-    const attachment = new Attachment(this.#lastId, session, mapping, { place, access, part });
+    const attachment = new Attachment(this.#lastId, session, mapping, { place, access, part, taken });
     mapping.members.set(place.index, attachment);
     session.attachments.set(attachment.id, attachment);
-    this.#countUp(session, 1);
-    this.#recharge(mapping);
     return attachment;
   }
 
-  /** @throws {LeaseholdError} QUOTA_EXCEEDED, with the numbers */
-  #admit(session: Session): void {
-    const { limits } = this.#options;
-    const { uid } = session.peer;
-    const bounds = [
-      { whose: 'This session', count: session.attachments.size, limit: limits.attachmentsPerSession },
-      { whose: `uid ${uid}`, count: this.#countByUid.get(uid) ?? 0, limit: limits.attachmentsPerUid },
-      { whose: 'This broker', count: this.#count, limit: limits.attachments },
-    ];
-    const reached = bounds.find(({ count, limit }) => count >= limit);
-    if (reached === undefined) return;
-    const { whose, count, limit } = reached;
-    throw new LeaseholdError('QUOTA_EXCEEDED', `${whose} has ${count} attachments; ${limit} is the most.`, {
-      metadata: { attachments: String(count), limit: String(limit) },
+  /** Charged to whoever joins, not to whoever made the mapping. @throws {LeaseholdError} QUOTA_EXCEEDED, with the numbers */
+  #admit(session: Session, part: Part): Taken {
+    const { limits, quota, ports } = this.#options;
+    const limit = limits.attachmentsPerSession;
+    const used = session.attachments.size;
+    if (used >= limit) {
+      throw new QuotaExceeded({ quota: 'participants', whose: `session:${session.id}`, used, limit, requested: 1 });
+    }
+    return quota.take(session.peer.uid, {
+      bytes: ports.memory.basePageBytes,
+      participants: 1,
+      descriptors: 1,
+      // A publisher waits for its channel's lease, or has it. Who leases by RPC is charged for each lease.
+      leases: part.kind === 'publisher' ? 1 : 0,
     });
-  }
-
-  #countUp(session: Session, by: 1 | -1): void {
-    const { uid } = session.peer;
-    this.#count += by;
-    const count = (this.#countByUid.get(uid) ?? 0) + by;
-    if (count > 0) this.#countByUid.set(uid, count);
-    else this.#countByUid.delete(uid);
-  }
-
-  /** Pages that are being made count already. */
-  #recharge({ charge, memory, members }: OwnedMapping): void {
-    let pagesComing = 0;
-    for (const { pageComing } of members.values()) if (pageComing) pagesComing += 1;
-    charge.settle(memory.chargedBytes + pagesComing * this.#options.ports.memory.basePageBytes);
   }
 
   /** Makes the participant's page, and the ticket for it. @throws as `bringIn` */
@@ -177,10 +157,9 @@ export class Attachments {
       mapping.memory.removeParticipant(place.index);
     } finally {
       mapping.members.delete(place.index);
-      this.#recharge(mapping);
       mapping.indices.free(place);
       session.attachments.delete(attachment.id);
-      this.#countUp(session, -1);
+      attachment.taken.release();
       this.ringPublisher(mapping);
       this.#options.onGone(mapping, session);
     }

@@ -7,6 +7,7 @@ import type { LockMode, RemovalReason } from '@leasehold/shm-core/internal';
 import type { Attachment } from './attachment.ts';
 import { Attachments } from './attachments.ts';
 import { ChannelRecord } from './channel-record.ts';
+import { Charges } from './charge.ts';
 import { FencingTokens } from './fencing-tokens.ts';
 import { LeaseProxies } from './lease-proxies.ts';
 import type { Limits } from './limits.ts';
@@ -15,7 +16,7 @@ import type { OwnedMapping } from './owned-mapping.ts';
 import { type Action, authorise, type Peer, type Policy } from './policy.ts';
 import type { Ports, Timer } from './ports.ts';
 import { PublisherQueue } from './publisher-queue.ts';
-import { MemoryQuota } from './quota.ts';
+import { type QuotaLimits, Quotas } from './quotas.ts';
 import { Registry } from './registry.ts';
 import type { Session } from './session.ts';
 import { SessionTable } from './session-table.ts';
@@ -35,7 +36,7 @@ export interface CoreOptions {
   readonly policy: Policy;
   readonly limits: Limits;
   readonly epoch: number;
-  readonly quotaBytes: number;
+  readonly quotas: QuotaLimits;
   readonly reserveBytes: number;
   /** Name of the broker's own doorbell, 16 raw bytes: who releases a lock that somebody waits for rings it. */
   readonly brokerBell: Uint8Array;
@@ -48,7 +49,7 @@ export class BrokerCore {
   readonly sessions: SessionTable;
   readonly registry: Registry;
   readonly attachments: Attachments;
-  readonly quota: MemoryQuota;
+  readonly quota: Quotas;
   readonly #policy: Policy;
   readonly #ports: Ports;
   readonly #observer: CoreObserver;
@@ -57,20 +58,19 @@ export class BrokerCore {
   #drainDeadlineMs: number | null = null;
 
   constructor(options: CoreOptions) {
-    const { ports, limits, quotaBytes, reserveBytes } = options;
+    const { ports, limits, quotas, reserveBytes } = options;
     this.epoch = options.epoch;
     this.limits = limits;
     this.#policy = options.policy;
     this.#ports = ports;
     this.#observer = options.observer;
     this.tokens = new FencingTokens(options.epoch);
-    this.quota = new MemoryQuota({ quotaBytes, reserveBytes, headroom: () => ports.memory.headroom() });
-    this.sessions = new SessionTable(ports.clock, ports.entropy, limits);
+    this.quota = new Quotas(quotas);
+    this.sessions = new SessionTable(ports, limits, this.quota);
     this.registry = new Registry({
       clock: ports.clock,
       memory: ports.memory,
-      quota: this.quota,
-      mappingsMax: limits.mappings,
+      charges: new Charges({ quota: this.quota, reserveBytes, headroom: () => ports.memory.headroom() }),
       brokerBell: options.brokerBell,
       beginAfter: () => this.tokens.beginAfter(),
       prepare: (mapping) => this.#prepare(mapping),
@@ -108,6 +108,11 @@ export class BrokerCore {
     return this.#policy(peer, 'info', name).allowed;
   }
 
+  /** Memory of the machine that was promised and is not populated yet, B. */
+  get unpopulatedBytes(): number {
+    return this.#ports.memory.unpopulatedBytes;
+  }
+
   /** Runs `action` once, later. */
   after(delayMs: number, action: () => void): Timer {
     return this.#ports.clock.after(delayMs, action);
@@ -126,7 +131,7 @@ export class BrokerCore {
     if (this.draining) throw new LeaseholdError('DRAINING', 'The broker is shutting down and takes nothing new.');
   }
 
-  /** @throws {LeaseholdError} DRAINING, PERMISSION_DENIED, TOO_MANY_SESSIONS, INVALID_ARGUMENT */
+  /** @throws {LeaseholdError} DRAINING, PERMISSION_DENIED, TOO_MANY_SESSIONS, QUOTA_EXCEEDED, INVALID_ARGUMENT */
   openSession(peer: Peer, name: string, bell: Uint8Array | null): { session: Session; token: Uint8Array } {
     this.requireNotDraining();
     this.authorise(peer, 'connect');
@@ -221,7 +226,7 @@ export class BrokerCore {
       firstToken: mapping.firstToken,
       onRemoved: (hold, reason, owner) => this.#leaseRemoved(mapping, hold, reason, owner),
     });
-    mapping.setLocking(lock, new LeaseProxies(this.attachments));
+    mapping.setLocking(lock, new LeaseProxies(this.attachments, this.quota));
     if (specification.kind !== 'channel') return;
     const publishers = new PublisherQueue({
       memory: mapping.memory,

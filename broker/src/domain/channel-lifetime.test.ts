@@ -35,8 +35,10 @@ describe('a channel that is not persistent', () => {
 
 describe('attachments', () => {
   it('are bounded by session, by user and in all, and a place that becomes free can be had again', async () => {
-    const limits = { attachmentsPerSession: 3, attachmentsPerUid: 3, attachments: 4 };
-    const world = fakeWorld({ limits });
+    const world = fakeWorld({
+      limits: { attachmentsPerSession: 3 },
+      quotas: { total: { participants: 4 }, perUser: { participants: 3 } },
+    });
     const [a, b] = [world.open(), world.open()];
     await channel(world, a, { slots: 64 });
     const first = await subscribe(world, a);
@@ -44,7 +46,7 @@ describe('attachments', () => {
     await subscribe(world, b);
     await expect(subscribe(world, b)).rejects.toMatchObject({
       code: 'QUOTA_EXCEEDED',
-      metadata: { attachments: '3', limit: '3' },
+      metadata: { quota: 'participants', whose: 'uid:1000', used: '3', limit: '3', requested: '1' },
     });
     world.core.attachments.vacate(first.attachment);
     await subscribe(world, b);

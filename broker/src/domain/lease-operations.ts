@@ -49,7 +49,7 @@ interface Claim {
 
 /**
  * Waits for the lease, no longer than asked. When `signal` aborts before this returns, nothing is held.
- * @throws {LeaseholdError} LEASE_HELD, LEASE_TIMEOUT, ABORTED, MAPPING_DELETED, TOKENS_EXHAUSTED; as `requireLeasable`
+ * @throws {LeaseholdError} LEASE_HELD, LEASE_TIMEOUT, ABORTED, MAPPING_DELETED, TOKENS_EXHAUSTED, QUOTA_EXCEEDED; as `requireLeasable`
  */
 export async function acquireLease(
   core: BrokerCore,
@@ -61,6 +61,8 @@ export async function acquireLease(
     request.attachmentId === 0n ? await byProxy(core, caller, request) : byAttachment(core, caller, request);
   const { mapping, attachment, holdId } = claim;
   const ttlMs = grantedTtlMs(core.limits, request.ttlMs);
+  // Of an attachment only the wait: once it has the lease, it may give it away in memory without a word.
+  const waiting = attachment.part.kind === 'proxy' ? null : core.quota.take(caller.peer.uid, { leases: 1 });
   try {
     const waitMs = Math.min(request.waitMs, core.limits.leaseWaitMsMax);
     const grant = await granted(core, claim, { mode: request.mode, ttlMs, waitMs }, signal);
@@ -71,6 +73,8 @@ export async function acquireLease(
     mapping.lock.cancel(holdId);
     settle(core, claim);
     throw error;
+  } finally {
+    waiting?.release();
   }
 }
 

@@ -1,14 +1,10 @@
-/** Every bound of the broker in one table. Owns no state; whoever starts a broker may replace single values. */
+/**
+ * Every bound of the broker that is no quota (quota-limits.ts), in one table. Owns no state; whoever starts a broker may replace single
+ * values.
+ */
 
 export interface Limits {
-  /** Sessions of one user, those counted too whose process may still touch memory. */
-  readonly sessionsPerUid: number;
   readonly attachmentsPerSession: number;
-  /** Attachments of one user, and of all: each takes a descriptor and a memory map of the broker. */
-  readonly attachmentsPerUid: number;
-  readonly attachments: number;
-  /** Mappings and channels together, those being created counted too. */
-  readonly mappings: number;
   /** How long a ticket may stay unclaimed, ms. */
   readonly ticketTtlMs: number;
   /** Bounds of a lease's time to live, and what it is when nothing is asked, ms. */
@@ -44,11 +40,7 @@ export interface Limits {
 }
 
 export const DEFAULT_LIMITS: Limits = {
-  sessionsPerUid: 1024,
   attachmentsPerSession: 1024,
-  attachmentsPerUid: 16_384,
-  attachments: 32_768,
-  mappings: 4096,
   ticketTtlMs: 10_000,
   leaseTtlMsMin: 100,
   leaseTtlMsMax: 60_000,

@@ -63,7 +63,7 @@ describe('a name', () => {
   });
 
   it('is given to as many as the broker may have, those being made counted too', async () => {
-    const world = fakeWorld({ limits: { mappings: 1 } });
+    const world = fakeWorld({ quotas: { total: { mappings: 1 } } });
     const caller = world.open();
     const first = create(world, caller);
     await expect(create(world, caller, { name: 'n' })).rejects.toThrow(code('QUOTA_EXCEEDED'));

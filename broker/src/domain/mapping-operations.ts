@@ -5,9 +5,9 @@ import type { Attachment } from './attachment.ts';
 import type { BrokerCore } from './broker-core.ts';
 import { memoryError } from './memory-error.ts';
 import type { OwnedMapping } from './owned-mapping.ts';
-import type { MappingWatcher } from './registry.ts';
+import type { CreateOptions, MappingWatcher } from './registry.ts';
 import type { Session } from './session.ts';
-import { type IfExists, type MappingRequest, mappingSpecification, type Specification } from './specification.ts';
+import { type MappingRequest, mappingSpecification, type Specification } from './specification.ts';
 import type { Ticket } from './tickets.ts';
 
 export interface Attached {
@@ -28,7 +28,7 @@ export function createMapping(
   core: BrokerCore,
   caller: Session,
   request: MappingRequest,
-  options: { readonly ifExists: IfExists; readonly signal: AbortSignal },
+  options: CreateOptions,
 ): Promise<{ mapping: OwnedMapping; created: boolean }> {
   const specification = mappingSpecification(request);
   core.authorise(caller.peer, 'create', specification.name);
@@ -40,18 +40,29 @@ export async function createOwned(
   core: BrokerCore,
   caller: Session,
   specification: Specification,
-  { ifExists, signal }: { readonly ifExists: IfExists; readonly signal: AbortSignal },
+  options: CreateOptions,
 ): Promise<{ mapping: OwnedMapping; created: boolean }> {
   core.requireNotDraining();
-  const creation = new AbortController();
-  const cancel = () => creation.abort(signal.reason);
+  return whileCalled(caller, options.signal, (signal) =>
+    core.registry.create(caller, specification, { ...options, signal }),
+  );
+}
+
+/** Runs what must not outlive its caller: `work`'s signal aborts with the call, and with the caller's session. */
+export async function whileCalled<Result>(
+  caller: Session,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const life = new AbortController();
+  const cancel = () => life.abort(signal.reason);
   const stopWatching = caller.onEnd(() => {
-    creation.abort(new LeaseholdError('UNAUTHENTICATED', 'The session ended during the creation.'));
+    life.abort(new LeaseholdError('UNAUTHENTICATED', 'The session ended during the call.'));
   });
   if (signal.aborted) cancel();
   signal.addEventListener('abort', cancel, { once: true });
   try {
-    return await core.registry.create(caller, specification, ifExists, creation.signal);
+    return await work(life.signal);
   } finally {
     signal.removeEventListener('abort', cancel);
     stopWatching();
@@ -85,8 +96,7 @@ export function watchMappings(
 export async function attachMapping(
   core: BrokerCore,
   caller: Session,
-  name: string,
-  access: Access,
+  { name, access, forLeases }: { readonly name: string; readonly access: Access; readonly forLeases: boolean },
 ): Promise<Attached> {
   core.authorise(caller.peer, access, name);
   const mapping = core.registry.require(name);
@@ -97,7 +107,7 @@ export async function attachMapping(
       { metadata: { name } },
     );
   }
-  const attachment = core.attachments.begin(caller, mapping, access, { kind: 'plain' });
+  const attachment = core.attachments.begin(caller, mapping, access, { kind: 'plain', forLeases });
   return { attachment, ticket: await core.attachments.complete(attachment) };
 }
 

@@ -14,6 +14,13 @@ export function noDescriptors(error: unknown): LeaseholdError | null {
   });
 }
 
+const notLockable = (error: OsError): LeaseholdError =>
+  new LeaseholdError(
+    'MEMORY_NOT_LOCKABLE',
+    `The memory cannot be kept from being swapped out: ${error.message}. The broker may not lock that much: raise its RLIMIT_MEMLOCK (LimitMEMLOCK= of a systemd unit), give it CAP_IPC_LOCK, or ask for large pages, which are never swapped.`,
+    { metadata: { call: error.call, errno: error.code }, cause: error },
+  );
+
 /** A LeaseholdError as it is; anything unknown is INTERNAL. The original is the cause. */
 export function memoryError(error: unknown): LeaseholdError {
   if (error instanceof LeaseholdError) return error;
@@ -26,10 +33,12 @@ export function memoryError(error: unknown): LeaseholdError {
   const exhausted = noDescriptors(error);
   if (exhausted !== null) return exhausted;
   if (error instanceof OsError) {
+    if (error.call === 'mlock') return notLockable(error);
     switch (error.code) {
       case 'ENOMEM':
       case 'ENOSPC':
         return new LeaseholdError('OUT_OF_MEMORY', `The machine has not that much memory: ${error.message}.`, {
+          metadata: { call: error.call, errno: error.code },
           cause: error,
         });
     }

@@ -31,7 +31,9 @@ export type MappingMemory = Pick<
   | 'close'
   | 'counters'
   | 'grant'
+  | 'grow'
   | 'lock'
+  | 'mappedBytesFor'
   | 'markDeleted'
   | 'pagesFor'
   | 'published'
@@ -42,6 +44,7 @@ export type MappingMemory = Pick<
   | 'removeParticipant'
   | 'segmentsFor'
   | 'setPublisherBell'
+  | 'shrink'
   | 'stopWaitingFor'
 >;
 
@@ -57,6 +60,10 @@ export interface MemorySource {
   /** @throws LeaseholdError; what `admit` throws. Nothing is left behind then. */
   create(spec: BrokerMappingSpec): Promise<MappingMemory>;
   headroom(): Headroom;
+  /** Memory of the machine that was promised, and that `headroom` still counts, B. */
+  readonly unpopulatedBytes: number;
+  /** Memory, large pages too, that somebody is waiting for, B. */
+  readonly promisedBytes: number;
 }
 
 export interface Doorbells {

@@ -3,11 +3,11 @@
  * or is cancelled leaves nothing behind; a mapping that lost its name gives its memory back when nobody can touch it any more.
  */
 import { LeaseholdError } from '@leasehold/proto';
-import { initialiseChannel, type PageKind } from '@leasehold/shm-core/internal';
+import { initialiseChannel, type PageKind, type Progress } from '@leasehold/shm-core/internal';
+import type { Charge, Charges } from './charge.ts';
 import { memoryError } from './memory-error.ts';
 import { OwnedMapping } from './owned-mapping.ts';
 import type { Clock, MappingMemory, MemorySource } from './ports.ts';
-import type { Charge, MemoryQuota } from './quota.ts';
 import type { Session } from './session.ts';
 import { geometryOf, type IfExists, requireSame, type Specification } from './specification.ts';
 
@@ -21,11 +21,17 @@ interface Creating {
   readonly finished: Promise<void>;
 }
 
+export interface CreateOptions {
+  readonly ifExists: IfExists;
+  readonly signal: AbortSignal;
+  /** Told while memory is being populated for this creation. */
+  readonly onProgress?: Progress | undefined;
+}
+
 export interface RegistryOptions {
   readonly clock: Clock;
   readonly memory: MemorySource;
-  readonly quota: MemoryQuota;
-  readonly mappingsMax: number;
+  readonly charges: Charges;
   /** Fencing tokens of a new mapping are above this one. @throws {LeaseholdError} TOKENS_EXHAUSTED */
   readonly beginAfter: () => bigint;
   /** Name of the broker's doorbell, 16 raw bytes. */
@@ -54,13 +60,13 @@ export class Registry {
   async create(
     creator: Session,
     specification: Specification,
-    ifExists: IfExists,
-    signal: AbortSignal,
+    options: CreateOptions,
   ): Promise<{ mapping: OwnedMapping; created: boolean }> {
+    const { ifExists, signal } = options;
     for (;;) {
       throwIfAborted(signal);
       const found = this.#names.get(specification.name);
-      if (found === undefined) return { mapping: await this.#make(creator, specification, signal), created: true };
+      if (found === undefined) return { mapping: await this.#make(creator, specification, options), created: true };
       if (ifExists === 'fail') throw exists(specification);
       if (found instanceof OwnedMapping) {
         requireSame(found.specification, specification);
@@ -71,26 +77,18 @@ export class Registry {
     }
   }
 
-  async #make(creator: Session, specification: Specification, signal: AbortSignal): Promise<OwnedMapping> {
-    const { quota, memory, mappingsMax, clock, beginAfter } = this.#options;
-    if (this.#names.size >= mappingsMax) {
-      throw new LeaseholdError(
-        'QUOTA_EXCEEDED',
-        `This broker has ${this.#names.size} mappings; ${mappingsMax} is the most.`,
-        {
-          metadata: { mappings: String(this.#names.size), limit: String(mappingsMax) },
-        },
-      );
-    }
+  async #make(creator: Session, specification: Specification, options: CreateOptions): Promise<OwnedMapping> {
+    const { charges, memory, clock, beginAfter } = this.#options;
+    const { uid } = creator.peer;
+    const charge = charges.open({ uid, controlBytes: memory.basePageBytes, reservedBytes: 0 });
     this.#lastId += 1n;
     const id = this.#lastId;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#names.set(specification.name, { creating: true, finished: promise });
-    const charge = quota.open(memory.basePageBytes);
     let made: MappingMemory | undefined;
     try {
-      made = await this.#reserve(id, specification, charge, signal);
-      charge.settle(made.chargedBytes);
+      made = await this.#reserve(id, specification, charge, options);
+      charge.settle(made.grant.mappedBytes);
       const mapping = new OwnedMapping({
         id,
         specification,
@@ -121,7 +119,7 @@ export class Registry {
     id: bigint,
     specification: Specification,
     charge: Charge,
-    signal: AbortSignal,
+    { signal, onProgress }: CreateOptions,
   ): Promise<MappingMemory> {
     let made: MappingMemory;
     try {
@@ -134,6 +132,7 @@ export class Registry {
         maxParticipants: specification.maxParticipants,
         admit: (bytes: number, kind: PageKind, unpopulatedBytes?: number) =>
           charge.admit(bytes, kind, unpopulatedBytes),
+        onProgress,
         signal,
       });
     } catch (error) {
@@ -197,6 +196,7 @@ export class Registry {
     mapping.condemned = true;
     this.#names.delete(mapping.name);
     mapping.letGo();
+    mapping.growing?.abort(deletedMeanwhile(mapping.name));
     mapping.memory.markDeleted();
     this.changed(mapping, 'deleted');
     this.reclaim(mapping);
@@ -233,6 +233,7 @@ export class Registry {
     for (const mapping of this.#byId.values()) {
       mapping.lock.freeze();
       mapping.memory.close();
+      for (const member of mapping.members.values()) member.taken.release();
       mapping.charge.release();
     }
     this.#byId.clear();
@@ -245,7 +246,10 @@ function isChannel(mapping: OwnedMapping): mapping is OwnedMapping & { channel: 
 }
 
 function layoutOf(id: bigint, specification: Specification) {
-  if (specification.kind === 'mapping') return { payloadBytes: specification.payloadBytes };
+  if (specification.kind === 'mapping') {
+    const { payloadBytes, reserveBytes, locked } = specification;
+    return { payloadBytes, reserveBytes, locked };
+  }
   const geometry = geometryOf(specification);
   const head = specification.firstSequence - 1;
   return {
@@ -253,6 +257,10 @@ function layoutOf(id: bigint, specification: Specification) {
     head,
     layOut: (data: Parameters<typeof initialiseChannel>[0]) => initialiseChannel(data, geometry, id, head),
   };
+}
+
+export function deletedMeanwhile(name: string): LeaseholdError {
+  return new LeaseholdError('MAPPING_DELETED', `${JSON.stringify(name)} was deleted.`, { metadata: { name } });
 }
 
 function exists({ kind, name }: Specification): LeaseholdError {

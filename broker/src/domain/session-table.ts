@@ -6,25 +6,31 @@ import { LeaseholdError } from '@leasehold/proto';
 import type { Limits } from './limits.ts';
 import type { Peer } from './policy.ts';
 import type { Clock, Entropy } from './ports.ts';
+import type { Quotas, Taken } from './quotas.ts';
 import { Session } from './session.ts';
 
 const TOKEN_BYTES = 32;
+/** Its connection, and the receiving end of its doorbell. */
+const DESCRIPTORS = 2;
 export const SESSION_NAME_CHARACTERS_MAX = 100;
 
 export class SessionTable {
   readonly #clock: Clock;
   readonly #entropy: Entropy;
   readonly #limits: Limits;
+  readonly #quota: Quotas;
   readonly #living = new Map<bigint, Session>();
   readonly #byDigest = new Map<string, Session>();
   readonly #digests = new Map<Session, string>();
-  readonly #countByUid = new Map<number, number>();
+  /** Of those too that are over and not vacated. */
+  readonly #taken = new Map<Session, Taken>();
   #lastId = 0n;
 
-  constructor(clock: Clock, entropy: Entropy, limits: Limits) {
+  constructor({ clock, entropy }: { clock: Clock; entropy: Entropy }, limits: Limits, quota: Quotas) {
     this.#clock = clock;
     this.#entropy = entropy;
     this.#limits = limits;
+    this.#quota = quota;
   }
 
   /** How many are living. */
@@ -32,7 +38,7 @@ export class SessionTable {
     return this.#living.size;
   }
 
-  /** @throws {LeaseholdError} INVALID_ARGUMENT, TOO_MANY_SESSIONS */
+  /** @throws {LeaseholdError} INVALID_ARGUMENT, TOO_MANY_SESSIONS, QUOTA_EXCEEDED */
   open(peer: Peer, name: string, bell: Uint8Array | null): { session: Session; token: Uint8Array } {
     if (name.length > SESSION_NAME_CHARACTERS_MAX) {
       throw new LeaseholdError(
@@ -41,20 +47,14 @@ export class SessionTable {
         { metadata: { field: 'name' } },
       );
     }
-    const count = this.#countByUid.get(peer.uid) ?? 0;
-    const most = this.#limits.sessionsPerUid;
-    if (count >= most) {
-      throw new LeaseholdError('TOO_MANY_SESSIONS', `uid ${peer.uid} has ${count} sessions; ${most} is the most.`, {
-        metadata: { sessions: String(count), limit: String(most) },
-      });
-    }
-    this.#countByUid.set(peer.uid, count + 1);
+    const taken = this.#quota.take(peer.uid, { sessions: 1, descriptors: DESCRIPTORS });
     this.#lastId += 1n;
     const identity = { id: this.#lastId, peer, name: name.toWellFormed(), bell, createTimeMs: this.#clock.nowMs() };
     const session = new Session(identity, this.#limits.pendingSessionEvents);
     const token = this.#entropy.randomBytes(TOKEN_BYTES);
     const digest = this.#entropy.digest(token);
     this.#living.set(session.id, session);
+    this.#taken.set(session, taken);
     this.#byDigest.set(digest, session);
     this.#digests.set(session, digest);
     return { session, token };
@@ -95,10 +95,8 @@ export class SessionTable {
   /** Forgets an ended session once none of its attachments is left. */
   settle(session: Session): void {
     if (!session.ended || session.vacated || session.attachments.size > 0) return;
-    const { uid } = session.peer;
-    const left = (this.#countByUid.get(uid) ?? 1) - 1;
-    if (left > 0) this.#countByUid.set(uid, left);
-    else this.#countByUid.delete(uid);
+    this.#taken.get(session)?.release();
+    this.#taken.delete(session);
     session.vacate();
   }
 }

@@ -18,7 +18,7 @@ describe('a token', () => {
 
 describe('sessions', () => {
   it('of one user are bounded, and those of another user do not count', () => {
-    const { core, open } = fakeWorld({ limits: { sessionsPerUid: 2 } });
+    const { core, open } = fakeWorld({ quotas: { perUser: { sessions: 2 } } });
     const first = open();
     open();
     expect(() => open()).toThrow(code('TOO_MANY_SESSIONS'));
@@ -28,7 +28,7 @@ describe('sessions', () => {
   });
 
   it('count until their process can touch nothing more', async () => {
-    const { core, open } = fakeWorld({ limits: { sessionsPerUid: 1 } });
+    const { core, open } = fakeWorld({ quotas: { perUser: { sessions: 1 } } });
     const session = open();
     const { attachMapping, createMapping, claimTicket } = await import('./mapping-operations.ts');
     const request = { name: 'm', sizeBytes: 1n, pages: 'never', lifetime: 'persistent', maxParticipants: 0 } as const;

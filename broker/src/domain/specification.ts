@@ -20,6 +20,12 @@ interface CommonSpecification {
 export interface MappingSpecification extends CommonSpecification {
   readonly kind: 'mapping';
   readonly payloadBytes: number;
+  /** What it may grow to, B: at least `payloadBytes`. */
+  readonly reserveBytes: number;
+  /** Never swapped out. */
+  readonly locked: boolean;
+  /** Whose memory is preferred; null: nobody's. */
+  readonly numaNode: number | null;
 }
 
 export interface ChannelSpecification extends CommonSpecification {
@@ -36,7 +42,10 @@ export interface ChannelSpecification extends CommonSpecification {
 
 export type Specification = MappingSpecification | ChannelSpecification;
 
-export type MappingRequest = Omit<MappingSpecification, 'kind' | 'payloadBytes'> & { readonly sizeBytes: bigint };
+export type MappingRequest = Omit<MappingSpecification, 'kind' | 'payloadBytes' | 'reserveBytes'> & {
+  readonly sizeBytes: bigint;
+  readonly reserveBytes: bigint;
+};
 export type ChannelRequest = Omit<ChannelSpecification, 'kind' | 'slotBytes' | 'firstSequence'> & {
   readonly slotBytes: bigint;
   readonly firstSequence: bigint;
@@ -53,15 +62,22 @@ const SIZE_LIMIT = 2n ** 52n;
 
 /** @throws {LeaseholdError} INVALID_NAME, INVALID_SIZE, INVALID_ARGUMENT */
 export function mappingSpecification(request: MappingRequest): MappingSpecification {
-  const { sizeBytes, ...common } = request;
+  const { sizeBytes, reserveBytes, ...common } = request;
   checkName(request.name);
-  if (sizeBytes === 0n) throw invalidSize('size_bytes', sizeBytes);
+  const payloadBytes = payloadSize(sizeBytes);
   return {
     ...common,
     kind: 'mapping',
-    payloadBytes: wholeBytes('size_bytes', sizeBytes),
+    payloadBytes,
+    reserveBytes: Math.max(payloadBytes, wholeBytes('reserve_bytes', reserveBytes)),
     maxParticipants: inRange('max_participants', request.maxParticipants || DEFAULT_PARTICIPANTS, 1, MAX_PARTICIPANTS),
   };
+}
+
+/** A payload's size as a request says it, B. @throws {LeaseholdError} INVALID_SIZE */
+export function payloadSize(sizeBytes: bigint): number {
+  if (sizeBytes === 0n) throw invalidSize('size_bytes', sizeBytes);
+  return wholeBytes('size_bytes', sizeBytes);
 }
 
 /** @throws {LeaseholdError} INVALID_NAME, INVALID_SIZE, INVALID_FORMAT, INVALID_ARGUMENT */

@@ -1,9 +1,18 @@
 /** MappingService: requests in, domain, replies out. */
-import { MappingEvent, type MappingService, type ServiceImplementation } from '@leasehold/proto';
+import {
+  type CreateMappingRequest,
+  type CreateMappingWithProgressRequest,
+  MappingEvent,
+  type MappingService,
+  type ServiceImplementation,
+} from '@leasehold/proto';
 import * as mappings from '../domain/mapping-operations.ts';
 import type { OwnedMapping } from '../domain/owned-mapping.ts';
-import type { MappingChange } from '../domain/registry.ts';
-import { unary, watchStream } from './handlers.ts';
+import type { CreateOptions, MappingChange } from '../domain/registry.ts';
+import { resizeMapping } from '../domain/resize-operations.ts';
+import type { Session } from '../domain/session.ts';
+import { invalidArgument } from '../domain/specification.ts';
+import { serverStream, unary, watchStream } from './handlers.ts';
 import { attachmentMessage, mappingMessage } from './messages.ts';
 import { accessOf, ifExistsOf, mappingRequest } from './requests.ts';
 import type { RpcContext } from './rpc-context.ts';
@@ -17,11 +26,8 @@ const EVENT = {
 export function mappingService(context: RpcContext): ServiceImplementation<typeof MappingService> {
   const { core } = context;
   return {
-    createMapping: unary(context, async (request, caller, signal) => {
-      const options = { ifExists: ifExistsOf(request.ifExists), signal };
-      const { mapping, created } = await mappings.createMapping(core, caller, mappingRequest(request), options);
-      return { mapping: mappingMessage(mapping), created };
-    }),
+    createMapping: unary(context, (request, caller, signal) => create(context, caller, request, { signal })),
+    createMappingWithProgress: createWithProgress(context),
     getMapping: unary(context, ({ name }, caller) => ({
       mapping: mappingMessage(mappings.getMapping(core, caller, name)),
     })),
@@ -29,8 +35,12 @@ export function mappingService(context: RpcContext): ServiceImplementation<typeo
       mappings: mappings.listMappings(core, caller, prefix).map(mappingMessage),
     })),
     watchMappings: watchMappings(context),
-    attachMapping: unary(context, async ({ name, access }, caller) => {
-      const attached = await mappings.attachMapping(core, caller, name, accessOf(access));
+    resizeMapping: unary(context, async (request, caller, signal) => ({
+      mapping: mappingMessage(await resizeMapping(core, caller, request, signal)),
+    })),
+    attachMapping: unary(context, async ({ name, access, forLeases }, caller) => {
+      const wanted = { name, access: accessOf(access), forLeases };
+      const attached = await mappings.attachMapping(core, caller, wanted);
       return { mapping: mappingMessage(attached.attachment.mapping), attachment: attachmentMessage(core, attached) };
     }),
     detachMapping: unary(context, ({ attachmentId }, caller) => {
@@ -44,6 +54,47 @@ export function mappingService(context: RpcContext): ServiceImplementation<typeo
   };
 }
 
+async function create(
+  { core }: RpcContext,
+  caller: Session,
+  request: CreateMappingRequest,
+  options: Omit<CreateOptions, 'ifExists'>,
+) {
+  const ifExists = ifExistsOf(request.ifExists);
+  const { mapping, created } = await mappings.createMapping(core, caller, mappingRequest(request), {
+    ...options,
+    ifExists,
+  });
+  return { mapping: mappingMessage(mapping), created };
+}
+
+function createWithProgress(
+  context: RpcContext,
+): ServiceImplementation<typeof MappingService>['createMappingWithProgress'] {
+  return serverStream<CreateMappingWithProgressRequest, CreationMessage>(context, ({ mapping }, caller, stream) => {
+    if (mapping === undefined) throw invalidArgument('mapping', 'is missing');
+    const cancelled = new AbortController();
+    const onProgress = (populatedBytes: number, totalBytes: number): void => {
+      const value = { populatedBytes: BigInt(populatedBytes), totalBytes: BigInt(totalBytes) };
+      // Of what a slow reader has not read yet, the newest is enough.
+      stream.push({ message: { case: 'progress', value } }, 'progress');
+    };
+    create(context, caller, mapping, { signal: cancelled.signal, onProgress }).then(
+      (value) => {
+        stream.push({ message: { case: 'created', value } });
+        stream.end();
+      },
+      (error: unknown) => stream.fail(error),
+    );
+    return () => cancelled.abort();
+  });
+}
+
+type CreationMessage = {
+  message:
+    | { case: 'progress'; value: { populatedBytes: bigint; totalBytes: bigint } }
+    | { case: 'created'; value: Awaited<ReturnType<typeof create>> };
+};
 type MappingEventMessage = { event: MappingEvent; mapping?: ReturnType<typeof mappingMessage> };
 
 function watchMappings(context: RpcContext): ServiceImplementation<typeof MappingService>['watchMappings'] {

@@ -29,13 +29,16 @@ export function sessionMessage(session: Session) {
 }
 
 export function mappingMessage(mapping: OwnedMapping) {
-  const { payloadBytes, mappedBytes, pageKind, pageBytes, fallbackReason } = mapping.memory.grant;
+  const { payloadBytes, mappedBytes, reservedBytes, pageKind, pageBytes, fallbackReason, locked } =
+    mapping.memory.grant;
   return {
     name: mapping.name,
     id: mapping.id,
     memory: {
       payloadBytes: BigInt(payloadBytes),
       mappedBytes: BigInt(mappedBytes),
+      reservedBytes: BigInt(reservedBytes),
+      locked,
       pageKind: PAGE_KIND[pageKind],
       pageBytes: BigInt(pageBytes),
       fallbackReason: fallbackReason === null ? FallbackReason.UNSPECIFIED : FALLBACK_REASON[fallbackReason],

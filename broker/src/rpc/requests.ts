@@ -33,8 +33,8 @@ const NO_FORMAT: FrameFormat = {
 };
 
 export function mappingRequest(request: CreateMappingRequest): MappingRequest {
-  const { name, sizeBytes, maxParticipants } = request;
-  return { name, sizeBytes, maxParticipants, ...pagesAndLifetime(request) };
+  const { name, sizeBytes, reserveBytes, maxParticipants, locked, numaNode = null } = request;
+  return { name, sizeBytes, reserveBytes, maxParticipants, locked, numaNode, ...pagesAndLifetime(request) };
 }
 
 /** @throws {LeaseholdError} INVALID_ARGUMENT */

@@ -172,7 +172,7 @@ export class BrokerMapping {
   }
   /** What the mapping takes now: data, lock segment and pages, B. */
   get chargedBytes(): number {
-    return this.#data.grant.mappedBytes + this.#lockMemory.bytes + this.#participants.size * this.#os.basePageBytes;
+    return this.#data.takenBytes + this.#lockMemory.bytes + this.#participants.size * this.#os.basePageBytes;
   }
   /** Indices in use: by participants that take part, and by those that are not yet known to be gone. */
   get participantIndices(): number[] {

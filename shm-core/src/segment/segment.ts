@@ -44,6 +44,8 @@ export class Segment {
   #readOnlyFd: OwnedFd | undefined;
   /** Growing or shrinking: the descriptor must stay open until it settles. */
   #busy: Promise<unknown> | null = null;
+  /** What is being populated, B; 0 when nothing is. */
+  #comingBytes = 0;
   #closed = false;
 
   constructor(parts: SegmentParts) {
@@ -58,6 +60,10 @@ export class Segment {
   /** Length that is mapped, B: the whole reservation. */
   get bytes(): number {
     return this.#grant.reservedBytes;
+  }
+  /** What it takes of the machine, or of a pool; what is just being populated counts. B. */
+  get takenBytes(): number {
+    return this.#grant.mappedBytes + this.#comingBytes;
   }
   get closed(): boolean {
     return this.#closed;
@@ -83,6 +89,7 @@ export class Segment {
     }
     return this.#exclusively(async () => {
       const part = this.#part(mappedBytes, neededBytes);
+      this.#comingBytes = part.bytes;
       try {
         if (part.bytes > 0) await this.#parts.populator.populate(part, options);
         await this.#parts.resident?.extendTo(neededBytes);
@@ -90,6 +97,8 @@ export class Segment {
         this.#parts.resident?.reduceTo(mappedBytes);
         if (part.bytes > 0) await this.#parts.populator.discard(part);
         throw error;
+      } finally {
+        this.#comingBytes = 0;
       }
       this.#grant = { ...this.#grant, payloadBytes, mappedBytes: neededBytes };
     });

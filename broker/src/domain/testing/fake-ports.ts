@@ -11,6 +11,7 @@ import { BrokerCore, type CoreOptions } from '../broker-core.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { ownerOnly, type Peer } from '../policy.ts';
 import type { Clock, MappingMemory, MemorySource, Ports } from '../ports.ts';
+import { type QuotaSettings, quotaLimits } from '../quota-limits.ts';
 import type { Session } from '../session.ts';
 
 const PAGE_BYTES = 4096;
@@ -152,7 +153,7 @@ export interface FakeWorld {
 }
 
 export function fakeWorld(
-  options: { limits?: Partial<Limits> } & Partial<Omit<CoreOptions, 'limits'>> = {},
+  options: { limits?: Partial<Limits>; quotas?: QuotaSettings } & Partial<Omit<CoreOptions, 'limits' | 'quotas'>> = {},
 ): FakeWorld {
   const clock = new FakeClock();
   const memory = new FakeMemory();
@@ -177,7 +178,6 @@ export function fakeWorld(
     ports,
     policy: ownerOnly(1000),
     epoch: 3,
-    quotaBytes: 2 ** 30,
     reserveBytes: 0,
     brokerBell: new Uint8Array(16).fill(255),
     observer: {
@@ -190,6 +190,7 @@ export function fakeWorld(
     },
     ...options,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
+    quotas: quotaLimits(2 ** 30, options.quotas),
   });
   let sessions = 0;
   return {

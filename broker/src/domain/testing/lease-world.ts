@@ -10,6 +10,7 @@ import { DEFAULT_LIMITS } from '../limits.ts';
 import { createMapping } from '../mapping-operations.ts';
 import type { OwnedMapping } from '../owned-mapping.ts';
 import { ownerOnly } from '../policy.ts';
+import { quotaLimits } from '../quota-limits.ts';
 import type { Session } from '../session.ts';
 import { type Answer, LeaseModel, participantOf } from './lease-model.ts';
 import { hex, LockUnderTest, type Pending, type Removal } from './lock-under-test.ts';
@@ -103,7 +104,7 @@ export class LeaseWorld {
       policy: ownerOnly(UID),
       limits: DEFAULT_LIMITS,
       epoch: this.epoch,
-      quotaBytes: 2 ** 30,
+      quotas: quotaLimits(2 ** 30),
       reserveBytes: 0,
       brokerBell: new Uint8Array(16).fill(255),
       observer: {

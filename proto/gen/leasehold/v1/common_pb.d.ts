@@ -12,20 +12,43 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_leasehold_v1_common: GenFile;
 
 /**
+ * A kind of pages that AUTO hoped for and did not get.
+ *
+ * @generated from message leasehold.v1.StepDown
+ */
+export declare type StepDown = Message<"leasehold.v1.StepDown"> & {
+  /**
+   * @generated from field: leasehold.v1.PageKind page_kind = 1;
+   */
+  pageKind: PageKind;
+
+  /**
+   * @generated from field: leasehold.v1.FallbackReason reason = 2;
+   */
+  reason: FallbackReason;
+};
+
+/**
+ * Describes the message leasehold.v1.StepDown.
+ * Use `create(StepDownSchema)` to create a new message.
+ */
+export declare const StepDownSchema: GenMessage<StepDown>;
+
+/**
  * The memory that was granted.
  *
  * @generated from message leasehold.v1.MemoryGrant
  */
 export declare type MemoryGrant = Message<"leasehold.v1.MemoryGrant"> & {
   /**
-   * What the caller asked for, B.
+   * What may be used now, B.
    *
    * @generated from field: uint64 payload_bytes = 1;
    */
   payloadBytes: bigint;
 
   /**
-   * What is mapped: whole pages, B.
+   * What is there for it: whole pages, B.
    *
    * @generated from field: uint64 mapped_bytes = 2;
    */
@@ -47,6 +70,32 @@ export declare type MemoryGrant = Message<"leasehold.v1.MemoryGrant"> & {
    * @generated from field: leasehold.v1.FallbackReason fallback_reason = 5;
    */
   fallbackReason: FallbackReason;
+
+  /**
+   * What attachments map, B: whole pages, of which the first mapped_bytes are there. More than these when the mapping can grow.
+   *
+   * @generated from field: uint64 reserved_bytes = 6;
+   */
+  reservedBytes: bigint;
+
+  /**
+   * Never swapped out.
+   *
+   * @generated from field: bool locked = 7;
+   */
+  locked: boolean;
+
+  /**
+   * From the best kind of pages to the one before page_kind.
+   *
+   * @generated from field: repeated leasehold.v1.StepDown step_downs = 8;
+   */
+  stepDowns: StepDown[];
+
+  /**
+   * @generated from field: leasehold.v1.NumaPlacement numa = 9;
+   */
+  numa: NumaPlacement;
 };
 
 /**
@@ -325,6 +374,37 @@ export enum FallbackReason {
  * Describes the enum leasehold.v1.FallbackReason.
  */
 export declare const FallbackReasonSchema: GenEnum<FallbackReason>;
+
+/**
+ * What became of a wish for memory of one NUMA node. Unspecified: there was none.
+ *
+ * @generated from enum leasehold.v1.NumaPlacement
+ */
+export enum NumaPlacement {
+  /**
+   * @generated from enum value: NUMA_PLACEMENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The kernel takes memory of that node first, and of others when it is full.
+   *
+   * @generated from enum value: NUMA_PLACEMENT_PREFERRED = 1;
+   */
+  PREFERRED = 1,
+
+  /**
+   * The machine has one node only, or not that one.
+   *
+   * @generated from enum value: NUMA_PLACEMENT_UNSUPPORTED = 2;
+   */
+  UNSUPPORTED = 2,
+}
+
+/**
+ * Describes the enum leasehold.v1.NumaPlacement.
+ */
+export declare const NumaPlacementSchema: GenEnum<NumaPlacement>;
 
 /**
  * What an attachment may do with the payload.

@@ -9,35 +9,42 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file leasehold/v1/common.proto.
  */
 export const file_leasehold_v1_common = /*@__PURE__*/
-  fileDesc("ChlsZWFzZWhvbGQvdjEvY29tbW9uLnByb3RvEgxsZWFzZWhvbGQudjEisAEKC01lbW9yeUdyYW50EhUKDXBheWxvYWRfYnl0ZXMYASABKAQSFAoMbWFwcGVkX2J5dGVzGAIgASgEEikKCXBhZ2Vfa2luZBgDIAEoDjIWLmxlYXNlaG9sZC52MS5QYWdlS2luZBISCgpwYWdlX2J5dGVzGAQgASgEEjUKD2ZhbGxiYWNrX3JlYXNvbhgFIAEoDjIcLmxlYXNlaG9sZC52MS5GYWxsYmFja1JlYXNvbiJUCglQcmluY2lwYWwSCwoDcGlkGAEgASgNEgsKA3VpZBgCIAEoDRILCgNnaWQYAyABKA0SEgoKc2Vzc2lvbl9pZBgEIAEoBBIMCgRuYW1lGAUgASgJImEKCkxlYXNlVGVybXMSFgoOZGVmYXVsdF90dGxfbXMYASABKA0SEgoKbWluX3R0bF9tcxgCIAEoDRISCgptYXhfdHRsX21zGAMgASgNEhMKC3Rva2VuX2xpbWl0GAQgASgEIo8CCgpBdHRhY2htZW50EhUKDWF0dGFjaG1lbnRfaWQYASABKAQSEgoKbWFwcGluZ19pZBgCIAEoBBIOCgZ0aWNrZXQYAyABKAwSNgoSdGlja2V0X2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFwYXJ0aWNpcGFudF9pbmRleBgFIAEoDRIeChZwYXJ0aWNpcGFudF9nZW5lcmF0aW9uGAYgASgNEiQKBmFjY2VzcxgHIAEoDjIULmxlYXNlaG9sZC52MS5BY2Nlc3MSLQoLbGVhc2VfdGVybXMYCCABKAsyGC5sZWFzZWhvbGQudjEuTGVhc2VUZXJtcyqoAQoIUGFnZUtpbmQSGQoVUEFHRV9LSU5EX1VOU1BFQ0lGSUVEEAASEgoOUEFHRV9LSU5EX0JBU0UQARIcChhQQUdFX0tJTkRfVFJBTlNQQVJFTlRfMk0QAhIYChRQQUdFX0tJTkRfSFVHRVRMQl8yTRADEhgKFFBBR0VfS0lORF9IVUdFVExCXzFHEAQSGwoXUEFHRV9LSU5EX1dJTkRPV1NfTEFSR0UQBSpvCgpQYWdlUG9saWN5EhsKF1BBR0VfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFAoQUEFHRV9QT0xJQ1lfQVVUTxABEhcKE1BBR0VfUE9MSUNZX1JFUVVJUkUQAhIVChFQQUdFX1BPTElDWV9ORVZFUhADKvgBCg5GYWxsYmFja1JlYXNvbhIfChtGQUxMQkFDS19SRUFTT05fVU5TUEVDSUZJRUQQABIcChhGQUxMQkFDS19SRUFTT05fRElTQUJMRUQQARIlCiFGQUxMQkFDS19SRUFTT05fU01BTExFUl9USEFOX1BBR0UQAhIfChtGQUxMQkFDS19SRUFTT05fVU5TVVBQT1JURUQQAxIiCh5GQUxMQkFDS19SRUFTT05fUE9PTF9FWEhBVVNURUQQBBIgChxGQUxMQkFDS19SRUFTT05fTk9fUFJJVklMRUdFEAUSGQoVRkFMTEJBQ0tfUkVBU09OX1FVT1RBEAYqQwoGQWNjZXNzEhYKEkFDQ0VTU19VTlNQRUNJRklFRBAAEg8KC0FDQ0VTU19SRUFEEAESEAoMQUNDRVNTX1dSSVRFEAIqWwoITGlmZXRpbWUSGAoUTElGRVRJTUVfVU5TUEVDSUZJRUQQABIcChhMSUZFVElNRV9MQVNUX0FUVEFDSE1FTlQQARIXChNMSUZFVElNRV9QRVJTSVNURU5UEAIqVQoISWZFeGlzdHMSGQoVSUZfRVhJU1RTX1VOU1BFQ0lGSUVEEAASEgoOSUZfRVhJU1RTX0ZBSUwQARIaChZJRl9FWElTVFNfT1BFTl9JRl9TQU1FEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChlsZWFzZWhvbGQvdjEvY29tbW9uLnByb3RvEgxsZWFzZWhvbGQudjEiYwoIU3RlcERvd24SKQoJcGFnZV9raW5kGAEgASgOMhYubGVhc2Vob2xkLnYxLlBhZ2VLaW5kEiwKBnJlYXNvbhgCIAEoDjIcLmxlYXNlaG9sZC52MS5GYWxsYmFja1JlYXNvbiKvAgoLTWVtb3J5R3JhbnQSFQoNcGF5bG9hZF9ieXRlcxgBIAEoBBIUCgxtYXBwZWRfYnl0ZXMYAiABKAQSKQoJcGFnZV9raW5kGAMgASgOMhYubGVhc2Vob2xkLnYxLlBhZ2VLaW5kEhIKCnBhZ2VfYnl0ZXMYBCABKAQSNQoPZmFsbGJhY2tfcmVhc29uGAUgASgOMhwubGVhc2Vob2xkLnYxLkZhbGxiYWNrUmVhc29uEhYKDnJlc2VydmVkX2J5dGVzGAYgASgEEg4KBmxvY2tlZBgHIAEoCBIqCgpzdGVwX2Rvd25zGAggAygLMhYubGVhc2Vob2xkLnYxLlN0ZXBEb3duEikKBG51bWEYCSABKA4yGy5sZWFzZWhvbGQudjEuTnVtYVBsYWNlbWVudCJUCglQcmluY2lwYWwSCwoDcGlkGAEgASgNEgsKA3VpZBgCIAEoDRILCgNnaWQYAyABKA0SEgoKc2Vzc2lvbl9pZBgEIAEoBBIMCgRuYW1lGAUgASgJImEKCkxlYXNlVGVybXMSFgoOZGVmYXVsdF90dGxfbXMYASABKA0SEgoKbWluX3R0bF9tcxgCIAEoDRISCgptYXhfdHRsX21zGAMgASgNEhMKC3Rva2VuX2xpbWl0GAQgASgEIo8CCgpBdHRhY2htZW50EhUKDWF0dGFjaG1lbnRfaWQYASABKAQSEgoKbWFwcGluZ19pZBgCIAEoBBIOCgZ0aWNrZXQYAyABKAwSNgoSdGlja2V0X2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFwYXJ0aWNpcGFudF9pbmRleBgFIAEoDRIeChZwYXJ0aWNpcGFudF9nZW5lcmF0aW9uGAYgASgNEiQKBmFjY2VzcxgHIAEoDjIULmxlYXNlaG9sZC52MS5BY2Nlc3MSLQoLbGVhc2VfdGVybXMYCCABKAsyGC5sZWFzZWhvbGQudjEuTGVhc2VUZXJtcyqoAQoIUGFnZUtpbmQSGQoVUEFHRV9LSU5EX1VOU1BFQ0lGSUVEEAASEgoOUEFHRV9LSU5EX0JBU0UQARIcChhQQUdFX0tJTkRfVFJBTlNQQVJFTlRfMk0QAhIYChRQQUdFX0tJTkRfSFVHRVRMQl8yTRADEhgKFFBBR0VfS0lORF9IVUdFVExCXzFHEAQSGwoXUEFHRV9LSU5EX1dJTkRPV1NfTEFSR0UQBSpvCgpQYWdlUG9saWN5EhsKF1BBR0VfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFAoQUEFHRV9QT0xJQ1lfQVVUTxABEhcKE1BBR0VfUE9MSUNZX1JFUVVJUkUQAhIVChFQQUdFX1BPTElDWV9ORVZFUhADKvgBCg5GYWxsYmFja1JlYXNvbhIfChtGQUxMQkFDS19SRUFTT05fVU5TUEVDSUZJRUQQABIcChhGQUxMQkFDS19SRUFTT05fRElTQUJMRUQQARIlCiFGQUxMQkFDS19SRUFTT05fU01BTExFUl9USEFOX1BBR0UQAhIfChtGQUxMQkFDS19SRUFTT05fVU5TVVBQT1JURUQQAxIiCh5GQUxMQkFDS19SRUFTT05fUE9PTF9FWEhBVVNURUQQBBIgChxGQUxMQkFDS19SRUFTT05fTk9fUFJJVklMRUdFEAUSGQoVRkFMTEJBQ0tfUkVBU09OX1FVT1RBEAYqbQoNTnVtYVBsYWNlbWVudBIeChpOVU1BX1BMQUNFTUVOVF9VTlNQRUNJRklFRBAAEhwKGE5VTUFfUExBQ0VNRU5UX1BSRUZFUlJFRBABEh4KGk5VTUFfUExBQ0VNRU5UX1VOU1VQUE9SVEVEEAIqQwoGQWNjZXNzEhYKEkFDQ0VTU19VTlNQRUNJRklFRBAAEg8KC0FDQ0VTU19SRUFEEAESEAoMQUNDRVNTX1dSSVRFEAIqWwoITGlmZXRpbWUSGAoUTElGRVRJTUVfVU5TUEVDSUZJRUQQABIcChhMSUZFVElNRV9MQVNUX0FUVEFDSE1FTlQQARIXChNMSUZFVElNRV9QRVJTSVNURU5UEAIqVQoISWZFeGlzdHMSGQoVSUZfRVhJU1RTX1VOU1BFQ0lGSUVEEAASEgoOSUZfRVhJU1RTX0ZBSUwQARIaChZJRl9FWElTVFNfT1BFTl9JRl9TQU1FEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
+
+/**
+ * Describes the message leasehold.v1.StepDown.
+ * Use `create(StepDownSchema)` to create a new message.
+ */
+export const StepDownSchema = /*@__PURE__*/
+  messageDesc(file_leasehold_v1_common, 0);
 
 /**
  * Describes the message leasehold.v1.MemoryGrant.
  * Use `create(MemoryGrantSchema)` to create a new message.
  */
 export const MemoryGrantSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_common, 0);
+  messageDesc(file_leasehold_v1_common, 1);
 
 /**
  * Describes the message leasehold.v1.Principal.
  * Use `create(PrincipalSchema)` to create a new message.
  */
 export const PrincipalSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_common, 1);
+  messageDesc(file_leasehold_v1_common, 2);
 
 /**
  * Describes the message leasehold.v1.LeaseTerms.
  * Use `create(LeaseTermsSchema)` to create a new message.
  */
 export const LeaseTermsSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_common, 2);
+  messageDesc(file_leasehold_v1_common, 3);
 
 /**
  * Describes the message leasehold.v1.Attachment.
  * Use `create(AttachmentSchema)` to create a new message.
  */
 export const AttachmentSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_common, 3);
+  messageDesc(file_leasehold_v1_common, 4);
 
 /**
  * Describes the enum leasehold.v1.PageKind.
@@ -82,10 +89,24 @@ export const FallbackReason = /*@__PURE__*/
   tsEnum(FallbackReasonSchema);
 
 /**
+ * Describes the enum leasehold.v1.NumaPlacement.
+ */
+export const NumaPlacementSchema = /*@__PURE__*/
+  enumDesc(file_leasehold_v1_common, 3);
+
+/**
+ * What became of a wish for memory of one NUMA node. Unspecified: there was none.
+ *
+ * @generated from enum leasehold.v1.NumaPlacement
+ */
+export const NumaPlacement = /*@__PURE__*/
+  tsEnum(NumaPlacementSchema);
+
+/**
  * Describes the enum leasehold.v1.Access.
  */
 export const AccessSchema = /*@__PURE__*/
-  enumDesc(file_leasehold_v1_common, 3);
+  enumDesc(file_leasehold_v1_common, 4);
 
 /**
  * What an attachment may do with the payload.
@@ -99,7 +120,7 @@ export const Access = /*@__PURE__*/
  * Describes the enum leasehold.v1.Lifetime.
  */
 export const LifetimeSchema = /*@__PURE__*/
-  enumDesc(file_leasehold_v1_common, 4);
+  enumDesc(file_leasehold_v1_common, 5);
 
 /**
  * When the broker forgets a mapping. Unspecified means LAST_ATTACHMENT.
@@ -113,7 +134,7 @@ export const Lifetime = /*@__PURE__*/
  * Describes the enum leasehold.v1.IfExists.
  */
 export const IfExistsSchema = /*@__PURE__*/
-  enumDesc(file_leasehold_v1_common, 5);
+  enumDesc(file_leasehold_v1_common, 6);
 
 /**
  * What create does when the name is taken. Unspecified means FAIL.

@@ -137,6 +137,27 @@ export declare type CreateMappingRequest = Message<"leasehold.v1.CreateMappingRe
    * @generated from field: uint32 max_participants = 6;
    */
   maxParticipants: number;
+
+  /**
+   * What it may grow to, B; costs addresses, no memory. 0, or no more than size_bytes: it keeps its size.
+   *
+   * @generated from field: uint64 reserve_bytes = 7;
+   */
+  reserveBytes: bigint;
+
+  /**
+   * Never to be swapped out while this broker lives; an error when that cannot be promised. Large pages never are.
+   *
+   * @generated from field: bool locked = 8;
+   */
+  locked: boolean;
+
+  /**
+   * Memory of this NUMA node first, if that can be.
+   *
+   * @generated from field: optional uint32 numa_node = 9;
+   */
+  numaNode?: number | undefined;
 };
 
 /**
@@ -144,6 +165,73 @@ export declare type CreateMappingRequest = Message<"leasehold.v1.CreateMappingRe
  * Use `create(CreateMappingRequestSchema)` to create a new message.
  */
 export declare const CreateMappingRequestSchema: GenMessage<CreateMappingRequest>;
+
+/**
+ * @generated from message leasehold.v1.CreateMappingWithProgressRequest
+ */
+export declare type CreateMappingWithProgressRequest = Message<"leasehold.v1.CreateMappingWithProgressRequest"> & {
+  /**
+   * @generated from field: leasehold.v1.CreateMappingRequest mapping = 1;
+   */
+  mapping?: CreateMappingRequest | undefined;
+};
+
+/**
+ * Describes the message leasehold.v1.CreateMappingWithProgressRequest.
+ * Use `create(CreateMappingWithProgressRequestSchema)` to create a new message.
+ */
+export declare const CreateMappingWithProgressRequestSchema: GenMessage<CreateMappingWithProgressRequest>;
+
+/**
+ * How much of the memory is there.
+ *
+ * @generated from message leasehold.v1.PopulateProgress
+ */
+export declare type PopulateProgress = Message<"leasehold.v1.PopulateProgress"> & {
+  /**
+   * @generated from field: uint64 populated_bytes = 1;
+   */
+  populatedBytes: bigint;
+
+  /**
+   * @generated from field: uint64 total_bytes = 2;
+   */
+  totalBytes: bigint;
+};
+
+/**
+ * Describes the message leasehold.v1.PopulateProgress.
+ * Use `create(PopulateProgressSchema)` to create a new message.
+ */
+export declare const PopulateProgressSchema: GenMessage<PopulateProgress>;
+
+/**
+ * @generated from message leasehold.v1.CreateMappingWithProgressResponse
+ */
+export declare type CreateMappingWithProgressResponse = Message<"leasehold.v1.CreateMappingWithProgressResponse"> & {
+  /**
+   * @generated from oneof leasehold.v1.CreateMappingWithProgressResponse.message
+   */
+  message: {
+    /**
+     * @generated from field: leasehold.v1.PopulateProgress progress = 1;
+     */
+    value: PopulateProgress;
+    case: "progress";
+  } | {
+    /**
+     * @generated from field: leasehold.v1.CreateMappingResponse created = 2;
+     */
+    value: CreateMappingResponse;
+    case: "created";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message leasehold.v1.CreateMappingWithProgressResponse.
+ * Use `create(CreateMappingWithProgressResponseSchema)` to create a new message.
+ */
+export declare const CreateMappingWithProgressResponseSchema: GenMessage<CreateMappingWithProgressResponse>;
 
 /**
  * @generated from message leasehold.v1.CreateMappingResponse
@@ -286,6 +374,14 @@ export declare type AttachMappingRequest = Message<"leasehold.v1.AttachMappingRe
    * @generated from field: leasehold.v1.Access access = 2;
    */
   access: Access;
+
+  /**
+   * The payload will be touched under leases only, and so never beyond its size. What is attached otherwise keeps large pages from being
+   * given back.
+   *
+   * @generated from field: bool for_leases = 3;
+   */
+  forLeases: boolean;
 };
 
 /**
@@ -344,6 +440,59 @@ export declare type DetachMappingResponse = Message<"leasehold.v1.DetachMappingR
 export declare const DetachMappingResponseSchema: GenMessage<DetachMappingResponse>;
 
 /**
+ * @generated from message leasehold.v1.ResizeMappingRequest
+ */
+export declare type ResizeMappingRequest = Message<"leasehold.v1.ResizeMappingRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Payload size, B: at least 1, at most the reservation.
+   *
+   * @generated from field: uint64 size_bytes = 2;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * The caller's exclusive lease, to make it smaller.
+   *
+   * @generated from field: uint64 hold_id = 3;
+   */
+  holdId: bigint;
+
+  /**
+   * A size below the present one changes nothing.
+   *
+   * @generated from field: bool only_grow = 4;
+   */
+  onlyGrow: boolean;
+};
+
+/**
+ * Describes the message leasehold.v1.ResizeMappingRequest.
+ * Use `create(ResizeMappingRequestSchema)` to create a new message.
+ */
+export declare const ResizeMappingRequestSchema: GenMessage<ResizeMappingRequest>;
+
+/**
+ * @generated from message leasehold.v1.ResizeMappingResponse
+ */
+export declare type ResizeMappingResponse = Message<"leasehold.v1.ResizeMappingResponse"> & {
+  /**
+   * @generated from field: leasehold.v1.Mapping mapping = 1;
+   */
+  mapping?: Mapping | undefined;
+};
+
+/**
+ * Describes the message leasehold.v1.ResizeMappingResponse.
+ * Use `create(ResizeMappingResponseSchema)` to create a new message.
+ */
+export declare const ResizeMappingResponseSchema: GenMessage<ResizeMappingResponse>;
+
+/**
  * @generated from message leasehold.v1.DeleteMappingRequest
  */
 export declare type DeleteMappingRequest = Message<"leasehold.v1.DeleteMappingRequest"> & {
@@ -386,7 +535,7 @@ export enum MappingEvent {
   CREATED = 1,
 
   /**
-   * Somebody attached or detached.
+   * Somebody attached or detached, or it has another size.
    *
    * @generated from enum value: MAPPING_EVENT_CHANGED = 2;
    */
@@ -425,6 +574,16 @@ export declare const MappingService: GenService<{
     methodKind: "unary";
     input: typeof CreateMappingRequestSchema;
     output: typeof CreateMappingResponseSchema;
+  },
+  /**
+   * The same; tells how far it is while the memory is being populated. The last message has the mapping. Cancelled, it gives all back.
+   *
+   * @generated from rpc leasehold.v1.MappingService.CreateMappingWithProgress
+   */
+  createMappingWithProgress: {
+    methodKind: "server_streaming";
+    input: typeof CreateMappingWithProgressRequestSchema;
+    output: typeof CreateMappingWithProgressResponseSchema;
   },
   /**
    * @generated from rpc leasehold.v1.MappingService.GetMapping
@@ -471,6 +630,17 @@ export declare const MappingService: GenService<{
     methodKind: "unary";
     input: typeof DetachMappingRequestSchema;
     output: typeof DetachMappingResponseSchema;
+  },
+  /**
+   * Changes how much of the reservation is there; attached sessions see it at once, and map nothing anew. A failure leaves the old size.
+   * The size that it has already is no change.
+   *
+   * @generated from rpc leasehold.v1.MappingService.ResizeMapping
+   */
+  resizeMapping: {
+    methodKind: "unary";
+    input: typeof ResizeMappingRequestSchema;
+    output: typeof ResizeMappingResponseSchema;
   },
   /**
    * The name is free at once; attached sessions are told, and keep what they have mapped until they detach.

@@ -10,7 +10,7 @@ import { file_leasehold_v1_common } from "./common_pb.js";
  * Describes the file leasehold/v1/mapping.proto.
  */
 export const file_leasehold_v1_mapping = /*@__PURE__*/
-  fileDesc("ChpsZWFzZWhvbGQvdjEvbWFwcGluZy5wcm90bxIMbGVhc2Vob2xkLnYxIt0CCgdNYXBwaW5nEgwKBG5hbWUYASABKAkSCgoCaWQYAiABKAQSKQoGbWVtb3J5GAMgASgLMhkubGVhc2Vob2xkLnYxLk1lbW9yeUdyYW50EigKCGxpZmV0aW1lGAQgASgOMhYubGVhc2Vob2xkLnYxLkxpZmV0aW1lEigKB2NyZWF0b3IYBSABKAsyFy5sZWFzZWhvbGQudjEuUHJpbmNpcGFsEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjaGFubmVsGAcgASgIEg8KB3JlYWRlcnMYCCABKA0SDwoHd3JpdGVycxgJIAEoDRIYChBtYXhfcGFydGljaXBhbnRzGAogASgNEg0KBWRpcnR5GAsgASgIEhUKDWZlbmNpbmdfdG9rZW4YDCABKAQSFQoNbGVhc2Vfd2FpdGVycxgNIAEoDSLQAQoUQ3JlYXRlTWFwcGluZ1JlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgEEicKBXBhZ2VzGAMgASgOMhgubGVhc2Vob2xkLnYxLlBhZ2VQb2xpY3kSKAoIbGlmZXRpbWUYBCABKA4yFi5sZWFzZWhvbGQudjEuTGlmZXRpbWUSKQoJaWZfZXhpc3RzGAUgASgOMhYubGVhc2Vob2xkLnYxLklmRXhpc3RzEhgKEG1heF9wYXJ0aWNpcGFudHMYBiABKA0iUAoVQ3JlYXRlTWFwcGluZ1Jlc3BvbnNlEiYKB21hcHBpbmcYASABKAsyFS5sZWFzZWhvbGQudjEuTWFwcGluZxIPCgdjcmVhdGVkGAIgASgIIiEKEUdldE1hcHBpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkiPAoSR2V0TWFwcGluZ1Jlc3BvbnNlEiYKB21hcHBpbmcYASABKAsyFS5sZWFzZWhvbGQudjEuTWFwcGluZyIlChNMaXN0TWFwcGluZ3NSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCSI/ChRMaXN0TWFwcGluZ3NSZXNwb25zZRInCghtYXBwaW5ncxgBIAMoCzIVLmxlYXNlaG9sZC52MS5NYXBwaW5nIiYKFFdhdGNoTWFwcGluZ3NSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCSJqChVXYXRjaE1hcHBpbmdzUmVzcG9uc2USKQoFZXZlbnQYASABKA4yGi5sZWFzZWhvbGQudjEuTWFwcGluZ0V2ZW50EiYKB21hcHBpbmcYAiABKAsyFS5sZWFzZWhvbGQudjEuTWFwcGluZyJKChRBdHRhY2hNYXBwaW5nUmVxdWVzdBIMCgRuYW1lGAEgASgJEiQKBmFjY2VzcxgCIAEoDjIULmxlYXNlaG9sZC52MS5BY2Nlc3MibQoVQXR0YWNoTWFwcGluZ1Jlc3BvbnNlEiYKB21hcHBpbmcYASABKAsyFS5sZWFzZWhvbGQudjEuTWFwcGluZxIsCgphdHRhY2htZW50GAIgASgLMhgubGVhc2Vob2xkLnYxLkF0dGFjaG1lbnQiLQoURGV0YWNoTWFwcGluZ1JlcXVlc3QSFQoNYXR0YWNobWVudF9pZBgBIAEoBCIXChVEZXRhY2hNYXBwaW5nUmVzcG9uc2UiJAoURGVsZXRlTWFwcGluZ1JlcXVlc3QSDAoEbmFtZRgBIAEoCSIXChVEZWxldGVNYXBwaW5nUmVzcG9uc2UqmAEKDE1hcHBpbmdFdmVudBIdChlNQVBQSU5HX0VWRU5UX1VOU1BFQ0lGSUVEEAASGQoVTUFQUElOR19FVkVOVF9DUkVBVEVEEAESGQoVTUFQUElOR19FVkVOVF9DSEFOR0VEEAISGQoVTUFQUElOR19FVkVOVF9ERUxFVEVEEAMSGAoUTUFQUElOR19FVkVOVF9TWU5DRUQQBDL8BAoOTWFwcGluZ1NlcnZpY2USWAoNQ3JlYXRlTWFwcGluZxIiLmxlYXNlaG9sZC52MS5DcmVhdGVNYXBwaW5nUmVxdWVzdBojLmxlYXNlaG9sZC52MS5DcmVhdGVNYXBwaW5nUmVzcG9uc2USTwoKR2V0TWFwcGluZxIfLmxlYXNlaG9sZC52MS5HZXRNYXBwaW5nUmVxdWVzdBogLmxlYXNlaG9sZC52MS5HZXRNYXBwaW5nUmVzcG9uc2USVQoMTGlzdE1hcHBpbmdzEiEubGVhc2Vob2xkLnYxLkxpc3RNYXBwaW5nc1JlcXVlc3QaIi5sZWFzZWhvbGQudjEuTGlzdE1hcHBpbmdzUmVzcG9uc2USWgoNV2F0Y2hNYXBwaW5ncxIiLmxlYXNlaG9sZC52MS5XYXRjaE1hcHBpbmdzUmVxdWVzdBojLmxlYXNlaG9sZC52MS5XYXRjaE1hcHBpbmdzUmVzcG9uc2UwARJYCg1BdHRhY2hNYXBwaW5nEiIubGVhc2Vob2xkLnYxLkF0dGFjaE1hcHBpbmdSZXF1ZXN0GiMubGVhc2Vob2xkLnYxLkF0dGFjaE1hcHBpbmdSZXNwb25zZRJYCg1EZXRhY2hNYXBwaW5nEiIubGVhc2Vob2xkLnYxLkRldGFjaE1hcHBpbmdSZXF1ZXN0GiMubGVhc2Vob2xkLnYxLkRldGFjaE1hcHBpbmdSZXNwb25zZRJYCg1EZWxldGVNYXBwaW5nEiIubGVhc2Vob2xkLnYxLkRlbGV0ZU1hcHBpbmdSZXF1ZXN0GiMubGVhc2Vob2xkLnYxLkRlbGV0ZU1hcHBpbmdSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_leasehold_v1_common]);
+  fileDesc("ChpsZWFzZWhvbGQvdjEvbWFwcGluZy5wcm90bxIMbGVhc2Vob2xkLnYxIt0CCgdNYXBwaW5nEgwKBG5hbWUYASABKAkSCgoCaWQYAiABKAQSKQoGbWVtb3J5GAMgASgLMhkubGVhc2Vob2xkLnYxLk1lbW9yeUdyYW50EigKCGxpZmV0aW1lGAQgASgOMhYubGVhc2Vob2xkLnYxLkxpZmV0aW1lEigKB2NyZWF0b3IYBSABKAsyFy5sZWFzZWhvbGQudjEuUHJpbmNpcGFsEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjaGFubmVsGAcgASgIEg8KB3JlYWRlcnMYCCABKA0SDwoHd3JpdGVycxgJIAEoDRIYChBtYXhfcGFydGljaXBhbnRzGAogASgNEg0KBWRpcnR5GAsgASgIEhUKDWZlbmNpbmdfdG9rZW4YDCABKAQSFQoNbGVhc2Vfd2FpdGVycxgNIAEoDSKdAgoUQ3JlYXRlTWFwcGluZ1JlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgEEicKBXBhZ2VzGAMgASgOMhgubGVhc2Vob2xkLnYxLlBhZ2VQb2xpY3kSKAoIbGlmZXRpbWUYBCABKA4yFi5sZWFzZWhvbGQudjEuTGlmZXRpbWUSKQoJaWZfZXhpc3RzGAUgASgOMhYubGVhc2Vob2xkLnYxLklmRXhpc3RzEhgKEG1heF9wYXJ0aWNpcGFudHMYBiABKA0SFQoNcmVzZXJ2ZV9ieXRlcxgHIAEoBBIOCgZsb2NrZWQYCCABKAgSFgoJbnVtYV9ub2RlGAkgASgNSACIAQFCDAoKX251bWFfbm9kZSJXCiBDcmVhdGVNYXBwaW5nV2l0aFByb2dyZXNzUmVxdWVzdBIzCgdtYXBwaW5nGAEgASgLMiIubGVhc2Vob2xkLnYxLkNyZWF0ZU1hcHBpbmdSZXF1ZXN0IkAKEFBvcHVsYXRlUHJvZ3Jlc3MSFwoPcG9wdWxhdGVkX2J5dGVzGAEgASgEEhMKC3RvdGFsX2J5dGVzGAIgASgEIpoBCiFDcmVhdGVNYXBwaW5nV2l0aFByb2dyZXNzUmVzcG9uc2USMgoIcHJvZ3Jlc3MYASABKAsyHi5sZWFzZWhvbGQudjEuUG9wdWxhdGVQcm9ncmVzc0gAEjYKB2NyZWF0ZWQYAiABKAsyIy5sZWFzZWhvbGQudjEuQ3JlYXRlTWFwcGluZ1Jlc3BvbnNlSABCCQoHbWVzc2FnZSJQChVDcmVhdGVNYXBwaW5nUmVzcG9uc2USJgoHbWFwcGluZxgBIAEoCzIVLmxlYXNlaG9sZC52MS5NYXBwaW5nEg8KB2NyZWF0ZWQYAiABKAgiIQoRR2V0TWFwcGluZ1JlcXVlc3QSDAoEbmFtZRgBIAEoCSI8ChJHZXRNYXBwaW5nUmVzcG9uc2USJgoHbWFwcGluZxgBIAEoCzIVLmxlYXNlaG9sZC52MS5NYXBwaW5nIiUKE0xpc3RNYXBwaW5nc1JlcXVlc3QSDgoGcHJlZml4GAEgASgJIj8KFExpc3RNYXBwaW5nc1Jlc3BvbnNlEicKCG1hcHBpbmdzGAEgAygLMhUubGVhc2Vob2xkLnYxLk1hcHBpbmciJgoUV2F0Y2hNYXBwaW5nc1JlcXVlc3QSDgoGcHJlZml4GAEgASgJImoKFVdhdGNoTWFwcGluZ3NSZXNwb25zZRIpCgVldmVudBgBIAEoDjIaLmxlYXNlaG9sZC52MS5NYXBwaW5nRXZlbnQSJgoHbWFwcGluZxgCIAEoCzIVLmxlYXNlaG9sZC52MS5NYXBwaW5nIl4KFEF0dGFjaE1hcHBpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkSJAoGYWNjZXNzGAIgASgOMhQubGVhc2Vob2xkLnYxLkFjY2VzcxISCgpmb3JfbGVhc2VzGAMgASgIIm0KFUF0dGFjaE1hcHBpbmdSZXNwb25zZRImCgdtYXBwaW5nGAEgASgLMhUubGVhc2Vob2xkLnYxLk1hcHBpbmcSLAoKYXR0YWNobWVudBgCIAEoCzIYLmxlYXNlaG9sZC52MS5BdHRhY2htZW50Ii0KFERldGFjaE1hcHBpbmdSZXF1ZXN0EhUKDWF0dGFjaG1lbnRfaWQYASABKAQiFwoVRGV0YWNoTWFwcGluZ1Jlc3BvbnNlIlwKFFJlc2l6ZU1hcHBpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIPCgdob2xkX2lkGAMgASgEEhEKCW9ubHlfZ3JvdxgEIAEoCCI/ChVSZXNpemVNYXBwaW5nUmVzcG9uc2USJgoHbWFwcGluZxgBIAEoCzIVLmxlYXNlaG9sZC52MS5NYXBwaW5nIiQKFERlbGV0ZU1hcHBpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkiFwoVRGVsZXRlTWFwcGluZ1Jlc3BvbnNlKpgBCgxNYXBwaW5nRXZlbnQSHQoZTUFQUElOR19FVkVOVF9VTlNQRUNJRklFRBAAEhkKFU1BUFBJTkdfRVZFTlRfQ1JFQVRFRBABEhkKFU1BUFBJTkdfRVZFTlRfQ0hBTkdFRBACEhkKFU1BUFBJTkdfRVZFTlRfREVMRVRFRBADEhgKFE1BUFBJTkdfRVZFTlRfU1lOQ0VEEAQy1gYKDk1hcHBpbmdTZXJ2aWNlElgKDUNyZWF0ZU1hcHBpbmcSIi5sZWFzZWhvbGQudjEuQ3JlYXRlTWFwcGluZ1JlcXVlc3QaIy5sZWFzZWhvbGQudjEuQ3JlYXRlTWFwcGluZ1Jlc3BvbnNlEn4KGUNyZWF0ZU1hcHBpbmdXaXRoUHJvZ3Jlc3MSLi5sZWFzZWhvbGQudjEuQ3JlYXRlTWFwcGluZ1dpdGhQcm9ncmVzc1JlcXVlc3QaLy5sZWFzZWhvbGQudjEuQ3JlYXRlTWFwcGluZ1dpdGhQcm9ncmVzc1Jlc3BvbnNlMAESTwoKR2V0TWFwcGluZxIfLmxlYXNlaG9sZC52MS5HZXRNYXBwaW5nUmVxdWVzdBogLmxlYXNlaG9sZC52MS5HZXRNYXBwaW5nUmVzcG9uc2USVQoMTGlzdE1hcHBpbmdzEiEubGVhc2Vob2xkLnYxLkxpc3RNYXBwaW5nc1JlcXVlc3QaIi5sZWFzZWhvbGQudjEuTGlzdE1hcHBpbmdzUmVzcG9uc2USWgoNV2F0Y2hNYXBwaW5ncxIiLmxlYXNlaG9sZC52MS5XYXRjaE1hcHBpbmdzUmVxdWVzdBojLmxlYXNlaG9sZC52MS5XYXRjaE1hcHBpbmdzUmVzcG9uc2UwARJYCg1BdHRhY2hNYXBwaW5nEiIubGVhc2Vob2xkLnYxLkF0dGFjaE1hcHBpbmdSZXF1ZXN0GiMubGVhc2Vob2xkLnYxLkF0dGFjaE1hcHBpbmdSZXNwb25zZRJYCg1EZXRhY2hNYXBwaW5nEiIubGVhc2Vob2xkLnYxLkRldGFjaE1hcHBpbmdSZXF1ZXN0GiMubGVhc2Vob2xkLnYxLkRldGFjaE1hcHBpbmdSZXNwb25zZRJYCg1SZXNpemVNYXBwaW5nEiIubGVhc2Vob2xkLnYxLlJlc2l6ZU1hcHBpbmdSZXF1ZXN0GiMubGVhc2Vob2xkLnYxLlJlc2l6ZU1hcHBpbmdSZXNwb25zZRJYCg1EZWxldGVNYXBwaW5nEiIubGVhc2Vob2xkLnYxLkRlbGV0ZU1hcHBpbmdSZXF1ZXN0GiMubGVhc2Vob2xkLnYxLkRlbGV0ZU1hcHBpbmdSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_leasehold_v1_common]);
 
 /**
  * Describes the message leasehold.v1.Mapping.
@@ -27,95 +27,130 @@ export const CreateMappingRequestSchema = /*@__PURE__*/
   messageDesc(file_leasehold_v1_mapping, 1);
 
 /**
+ * Describes the message leasehold.v1.CreateMappingWithProgressRequest.
+ * Use `create(CreateMappingWithProgressRequestSchema)` to create a new message.
+ */
+export const CreateMappingWithProgressRequestSchema = /*@__PURE__*/
+  messageDesc(file_leasehold_v1_mapping, 2);
+
+/**
+ * Describes the message leasehold.v1.PopulateProgress.
+ * Use `create(PopulateProgressSchema)` to create a new message.
+ */
+export const PopulateProgressSchema = /*@__PURE__*/
+  messageDesc(file_leasehold_v1_mapping, 3);
+
+/**
+ * Describes the message leasehold.v1.CreateMappingWithProgressResponse.
+ * Use `create(CreateMappingWithProgressResponseSchema)` to create a new message.
+ */
+export const CreateMappingWithProgressResponseSchema = /*@__PURE__*/
+  messageDesc(file_leasehold_v1_mapping, 4);
+
+/**
  * Describes the message leasehold.v1.CreateMappingResponse.
  * Use `create(CreateMappingResponseSchema)` to create a new message.
  */
 export const CreateMappingResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 2);
+  messageDesc(file_leasehold_v1_mapping, 5);
 
 /**
  * Describes the message leasehold.v1.GetMappingRequest.
  * Use `create(GetMappingRequestSchema)` to create a new message.
  */
 export const GetMappingRequestSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 3);
+  messageDesc(file_leasehold_v1_mapping, 6);
 
 /**
  * Describes the message leasehold.v1.GetMappingResponse.
  * Use `create(GetMappingResponseSchema)` to create a new message.
  */
 export const GetMappingResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 4);
+  messageDesc(file_leasehold_v1_mapping, 7);
 
 /**
  * Describes the message leasehold.v1.ListMappingsRequest.
  * Use `create(ListMappingsRequestSchema)` to create a new message.
  */
 export const ListMappingsRequestSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 5);
+  messageDesc(file_leasehold_v1_mapping, 8);
 
 /**
  * Describes the message leasehold.v1.ListMappingsResponse.
  * Use `create(ListMappingsResponseSchema)` to create a new message.
  */
 export const ListMappingsResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 6);
+  messageDesc(file_leasehold_v1_mapping, 9);
 
 /**
  * Describes the message leasehold.v1.WatchMappingsRequest.
  * Use `create(WatchMappingsRequestSchema)` to create a new message.
  */
 export const WatchMappingsRequestSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 7);
+  messageDesc(file_leasehold_v1_mapping, 10);
 
 /**
  * Describes the message leasehold.v1.WatchMappingsResponse.
  * Use `create(WatchMappingsResponseSchema)` to create a new message.
  */
 export const WatchMappingsResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 8);
+  messageDesc(file_leasehold_v1_mapping, 11);
 
 /**
  * Describes the message leasehold.v1.AttachMappingRequest.
  * Use `create(AttachMappingRequestSchema)` to create a new message.
  */
 export const AttachMappingRequestSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 9);
+  messageDesc(file_leasehold_v1_mapping, 12);
 
 /**
  * Describes the message leasehold.v1.AttachMappingResponse.
  * Use `create(AttachMappingResponseSchema)` to create a new message.
  */
 export const AttachMappingResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 10);
+  messageDesc(file_leasehold_v1_mapping, 13);
 
 /**
  * Describes the message leasehold.v1.DetachMappingRequest.
  * Use `create(DetachMappingRequestSchema)` to create a new message.
  */
 export const DetachMappingRequestSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 11);
+  messageDesc(file_leasehold_v1_mapping, 14);
 
 /**
  * Describes the message leasehold.v1.DetachMappingResponse.
  * Use `create(DetachMappingResponseSchema)` to create a new message.
  */
 export const DetachMappingResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 12);
+  messageDesc(file_leasehold_v1_mapping, 15);
+
+/**
+ * Describes the message leasehold.v1.ResizeMappingRequest.
+ * Use `create(ResizeMappingRequestSchema)` to create a new message.
+ */
+export const ResizeMappingRequestSchema = /*@__PURE__*/
+  messageDesc(file_leasehold_v1_mapping, 16);
+
+/**
+ * Describes the message leasehold.v1.ResizeMappingResponse.
+ * Use `create(ResizeMappingResponseSchema)` to create a new message.
+ */
+export const ResizeMappingResponseSchema = /*@__PURE__*/
+  messageDesc(file_leasehold_v1_mapping, 17);
 
 /**
  * Describes the message leasehold.v1.DeleteMappingRequest.
  * Use `create(DeleteMappingRequestSchema)` to create a new message.
  */
 export const DeleteMappingRequestSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 13);
+  messageDesc(file_leasehold_v1_mapping, 18);
 
 /**
  * Describes the message leasehold.v1.DeleteMappingResponse.
  * Use `create(DeleteMappingResponseSchema)` to create a new message.
  */
 export const DeleteMappingResponseSchema = /*@__PURE__*/
-  messageDesc(file_leasehold_v1_mapping, 14);
+  messageDesc(file_leasehold_v1_mapping, 19);
 
 /**
  * Describes the enum leasehold.v1.MappingEvent.

@@ -1,0 +1,140 @@
+/**
+ * Changing how much of a mapping's reservation is there. Invariants: one change of a mapping at a time, in the order in which they were
+ * asked for; what is charged is what is there; a failure leaves a size whose memory is there, and no process can be killed by it.
+ */
+import { LeaseholdError } from '@leasehold/proto';
+import type { BrokerCore } from './broker-core.ts';
+import { whileCalled } from './mapping-operations.ts';
+import { memoryError } from './memory-error.ts';
+import type { OwnedMapping } from './owned-mapping.ts';
+import { deletedMeanwhile } from './registry.ts';
+import type { Session } from './session.ts';
+import { type MappingSpecification, payloadSize } from './specification.ts';
+
+export interface ResizeRequest {
+  readonly name: string;
+  readonly sizeBytes: bigint;
+  /** The caller's exclusive lease; needed to make it smaller. */
+  readonly holdId: bigint;
+  /** A size below the present one changes nothing. */
+  readonly onlyGrow: boolean;
+}
+
+/**
+ * @throws {LeaseholdError} MAPPING_NOT_FOUND, PERMISSION_DENIED, INVALID_SIZE, INVALID_STATE, LEASE_REQUIRED, QUOTA_EXCEEDED,
+ *   OUT_OF_MEMORY, LARGE_PAGES_UNAVAILABLE, MEMORY_NOT_LOCKABLE, MAPPING_DELETED, ABORTED
+ */
+export async function resizeMapping(
+  core: BrokerCore,
+  caller: Session,
+  request: ResizeRequest,
+  signal: AbortSignal,
+): Promise<OwnedMapping> {
+  const wantedBytes = payloadSize(request.sizeBytes);
+  core.authorise(caller.peer, 'write', request.name);
+  core.requireNotDraining();
+  const mapping = core.registry.require(request.name);
+  checkReserved(mapping, wantedBytes);
+  await whileCalled(caller, signal, (life) =>
+    mapping.resizes
+      .run(async () => {
+        if (mapping.condemned) throw deletedMeanwhile(mapping.name);
+        const thereBytes = mapping.memory.grant.payloadBytes;
+        if (wantedBytes > thereBytes) await grow(core, mapping, wantedBytes, life);
+        else if (wantedBytes < thereBytes && !request.onlyGrow)
+          await shrink(mapping, caller, request.holdId, wantedBytes);
+        else return;
+        core.registry.changed(mapping);
+      }, life)
+      .catch((error: unknown) => {
+        throw life.aborted ? abortedBecause(life) : error;
+      }),
+  );
+  return mapping;
+}
+
+/** @throws {LeaseholdError} INVALID_STATE for a channel, INVALID_SIZE */
+function checkReserved({ name, specification }: OwnedMapping, wantedBytes: number): void {
+  if (specification.kind === 'channel') {
+    throw new LeaseholdError('INVALID_STATE', `${JSON.stringify(name)} is a channel, whose slots keep their size.`, {
+      metadata: { name },
+    });
+  }
+  const { reserveBytes } = specification satisfies MappingSpecification;
+  if (wantedBytes <= reserveBytes) return;
+  throw new LeaseholdError(
+    'INVALID_SIZE',
+    `${JSON.stringify(name)} was created with ${reserveBytes} B of reservation and cannot have ${wantedBytes} B; create it with a larger reserve_bytes.`,
+    {
+      metadata: {
+        field: 'size_bytes',
+        name,
+        requestedBytes: String(wantedBytes),
+        reserveBytes: String(reserveBytes),
+      },
+    },
+  );
+}
+
+async function grow(core: BrokerCore, mapping: OwnedMapping, wantedBytes: number, life: AbortSignal): Promise<void> {
+  const { memory, charge } = mapping;
+  const { mappedBytes, pageKind } = memory.grant;
+  const moreBytes = memory.mappedBytesFor(wantedBytes) - mappedBytes;
+  if (moreBytes > 0) charge.grow(moreBytes, pageKind, core.unpopulatedBytes);
+  const growing = new AbortController();
+  mapping.growing = growing;
+  try {
+    await memory.grow(wantedBytes, AbortSignal.any([life, growing.signal]));
+  } catch (error) {
+    throw growing.signal.aborted ? growing.signal.reason : memoryError(error);
+  } finally {
+    mapping.growing = null;
+    charge.settle(memory.grant.mappedBytes);
+  }
+}
+
+async function shrink(mapping: OwnedMapping, caller: Session, holdId: bigint, wantedBytes: number): Promise<void> {
+  requireExclusive(mapping, caller, holdId);
+  requireNobodyPastTheLock(mapping, caller);
+  const { memory, charge } = mapping;
+  try {
+    await memory.shrink(wantedBytes);
+  } catch (error) {
+    throw memoryError(error);
+  } finally {
+    charge.settle(memory.grant.mappedBytes);
+  }
+}
+
+/** @throws {LeaseholdError} LEASE_REQUIRED */
+function requireExclusive({ name, lock }: OwnedMapping, caller: Session, holdId: bigint): void {
+  const held = lock.held().find(({ id, mode }) => id === holdId && mode === 'exclusive');
+  if (held?.attachment?.session === caller) return;
+  throw new LeaseholdError(
+    'LEASE_REQUIRED',
+    `Making ${JSON.stringify(name)} smaller needs its exclusive lease, so that nobody uses what is given back; this session has none.`,
+    { metadata: { name, holdId: String(holdId) } },
+  );
+}
+
+/** What is left of a pool of large pages may go to others, and whoever touches a given back page is killed then. Base pages read as zero. */
+function requireNobodyPastTheLock(mapping: OwnedMapping, caller: Session): void {
+  if (!mapping.memory.grant.pageKind.startsWith('hugetlb-')) return;
+  const others = mapping.active().filter(({ session, part }) => {
+    return session !== caller && part.kind === 'plain' && !part.forLeases;
+  });
+  if (others.length === 0) return;
+  const { name } = mapping;
+  throw new LeaseholdError(
+    'INVALID_STATE',
+    `${others.length} other sessions have ${JSON.stringify(name)} attached without leasing it; a large page that is given back could kill them. Have them detach first.`,
+    { metadata: { name, attachments: String(others.length) } },
+  );
+}
+
+const abortedBecause = ({ reason }: AbortSignal): LeaseholdError =>
+  reason instanceof LeaseholdError
+    ? reason
+    : new LeaseholdError('ABORTED', 'The change of size was cancelled; the mapping has its old size.', {
+        cause: reason,
+      });
