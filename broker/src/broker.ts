@@ -17,9 +17,11 @@ import { guardedClock } from './guarded-clock.ts';
 import { linuxMemory, systemClock, systemEntropy } from './platform.ts';
 import type { BrokerFacts } from './rpc/rpc-context.ts';
 import { RpcServer } from './rpc/rpc-server.ts';
+import { hugePageGauge } from './runtime/huge-page-figures.ts';
+import type { HugePagePool } from './runtime/huge-page-pool.ts';
 import type { RuntimeDir } from './runtime/runtime-dir.ts';
 import type { BrokerSnapshot, Readiness } from './snapshot.ts';
-import { takeSnapshot } from './take-snapshot.ts';
+import { hugePagesSnapshot, takeSnapshot } from './take-snapshot.ts';
 import { brokerVersion } from './version.ts';
 
 /** Of the machine's memory, when no quota is given. The rest is for everybody else. */
@@ -41,6 +43,8 @@ export interface BrokerOptions {
   /** What is left free on the machine and in the control group, B; by default 256 MiB. */
   readonly reserveBytes?: number;
   readonly limits?: Partial<Limits>;
+  /** The pool of huge pages that the caller had grown and gives back, for the figures; absent: none was. */
+  readonly hugePagePool?: Pick<HugePagePool, 'addedPages'>;
   readonly clock?: Clock;
 }
 
@@ -78,6 +82,7 @@ class Broker implements RunningBroker {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #openFilesMax: number;
+  readonly #hugePages = hugePageGauge();
   readonly #facts: BrokerFacts;
   readonly #core: BrokerCore;
   readonly #bells: SessionBells;
@@ -156,6 +161,7 @@ class Broker implements RunningBroker {
           core: this.#core,
           logger: logger.child({ component: 'rpc' }),
           facts: this.#facts,
+          hugePages: () => hugePagesSnapshot(this.#core, this.#hugePages()),
           onDrain: (drainMs) => this.#drainAndClose(drainMs),
         },
       });
@@ -182,7 +188,8 @@ class Broker implements RunningBroker {
   }
 
   snapshot(): BrokerSnapshot {
-    return takeSnapshot(this.#core);
+    const hugePagesAdded = this.#options.hugePagePool?.addedPages ?? 0;
+    return takeSnapshot(this.#core, { hugePages: this.#hugePages(), hugePagesAdded });
   }
 
   readiness(): Readiness {

@@ -19,11 +19,14 @@ export {
 } from './runtime/directories.ts';
 export { type EpochOptions, nextEpoch } from './runtime/epoch.ts';
 export { type HealthProbe, type HealthService, HealthServices, probeHealth } from './runtime/health-probe.ts';
+export { type HugePageFigures, type PoolPageKind, readHugePageFigures } from './runtime/huge-page-figures.ts';
+export { type HugePagePool, type HugePagePoolOptions, openHugePagePool } from './runtime/huge-page-pool.ts';
 export { type BrokerLog, createLog, type LogLevel, LogLevels } from './runtime/logger.ts';
 export { openRuntimeDir, type RuntimeDir, type RuntimeDirOptions } from './runtime/runtime-dir.ts';
 export type {
   BrokerSnapshot,
   ChannelSnapshot,
+  HugePagesSnapshot,
   MappingSnapshot,
   MemorySnapshot,
   PeerSnapshot,

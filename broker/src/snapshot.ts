@@ -4,6 +4,7 @@
  * Counters ending in `Total` never fall: what a departed publisher or subscriber had counted stays in them.
  */
 import type { GrantedSegment } from '@leasehold/shm-core/internal';
+import type { PoolPageKind } from './runtime/huge-page-figures.ts';
 
 /** The process at the other end of a session, as the kernel names it, and the name it gave itself. */
 export interface PeerSnapshot {
@@ -48,11 +49,27 @@ export interface MemorySnapshot {
   readonly chargedBytes: number;
 }
 
+/** One of the kernel's pools of large pages. */
+export interface HugePagesSnapshot {
+  readonly pageKind: PoolPageKind;
+  readonly pageBytes: number;
+  readonly totalPages: number;
+  readonly freePages: number;
+  /** Promised and not taken yet: counted as free, too. */
+  readonly reservedPages: number;
+  /** In mappings of this broker. */
+  readonly ourPages: number;
+}
+
 export interface BrokerSnapshot {
   readonly sessions: number;
   readonly mappings: readonly MappingSnapshot[];
   readonly channels: readonly ChannelSnapshot[];
   readonly memory: MemorySnapshot;
+  /** Of each size that the kernel has, as it was at most a second ago. */
+  readonly hugePages: readonly HugePagesSnapshot[];
+  /** 2 MiB pages that the broker answers for: it gives them back when it ends. */
+  readonly hugePagesAdded: number;
   readonly draining: boolean;
 }
 

@@ -4,17 +4,41 @@ import type { BrokerCore } from './domain/broker-core.ts';
 import type { OwnedChannel } from './domain/channel-operations.ts';
 import type { OwnedMapping } from './domain/owned-mapping.ts';
 import type { Session } from './domain/session.ts';
-import type { BrokerSnapshot, ChannelSnapshot, MappingSnapshot, PeerSnapshot, SubscriberSnapshot } from './snapshot.ts';
+import type { HugePageFigures } from './runtime/huge-page-figures.ts';
+import type {
+  BrokerSnapshot,
+  ChannelSnapshot,
+  HugePagesSnapshot,
+  MappingSnapshot,
+  PeerSnapshot,
+  SubscriberSnapshot,
+} from './snapshot.ts';
 
-export function takeSnapshot(core: BrokerCore): BrokerSnapshot {
+/** What the broker knows and its domain does not. */
+export interface Surroundings {
+  readonly hugePages: readonly HugePageFigures[];
+  readonly hugePagesAdded: number;
+}
+
+export function takeSnapshot(core: BrokerCore, { hugePages, hugePagesAdded }: Surroundings): BrokerSnapshot {
   const mappings = core.registry.list();
   return {
     sessions: core.sessions.count,
     mappings: mappings.map(mappingSnapshot),
     channels: mappings.filter((mapping): mapping is OwnedChannel => mapping.channel !== null).map(channelSnapshot),
     memory: { quotaBytes: core.quota.quotaBytes, chargedBytes: core.quota.chargedBytes },
+    hugePages: hugePagesSnapshot(core, hugePages),
+    hugePagesAdded,
     draining: core.draining,
   };
+}
+
+export function hugePagesSnapshot(core: BrokerCore, figures: readonly HugePageFigures[]): HugePagesSnapshot[] {
+  const grants = core.registry.list().map(({ memory }) => memory.grant);
+  return figures.map((pool) => {
+    const ours = grants.filter(({ pageKind }) => pageKind === pool.pageKind);
+    return { ...pool, ourPages: ours.reduce((pages, { mappedBytes }) => pages + mappedBytes / pool.pageBytes, 0) };
+  });
 }
 
 function mappingSnapshot(mapping: OwnedMapping): MappingSnapshot {

@@ -11,6 +11,8 @@ import type { BrokerSnapshot, Readiness } from '../snapshot.ts';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from './http-server.ts';
 
 const snapshot: BrokerSnapshot = {
+  hugePages: [],
+  hugePagesAdded: 0,
   sessions: 3,
   mappings: [],
   channels: [],

@@ -28,6 +28,8 @@ const broker = (values: Partial<BrokerSnapshot>): BrokerSnapshot => ({
   mappings: [],
   channels: [],
   memory: { quotaBytes: 0, chargedBytes: 0 },
+  hugePages: [],
+  hugePagesAdded: 0,
   draining: false,
   ...values,
 });
@@ -65,6 +67,26 @@ describe('createMetrics', () => {
     expect(text).toMatch(/^process_open_fds [1-9]/m);
     expect(text).toMatch(/^process_resident_memory_bytes [1-9]/m);
     expect(text).toMatch(/^leasehold_event_loop_delay_seconds\{share="0.99"\} [0-9.e-]+$/m);
+  });
+
+  it('shows the pools of large pages: all pages, the free, the promised and ours, and those that we added', async () => {
+    const pool = { pageBytes: 2 ** 21, totalPages: 100, freePages: 40, reservedPages: 10, ourPages: 25 };
+    const hugePages = [
+      { ...pool, pageKind: 'hugetlb-2m' },
+      { ...pool, pageKind: 'hugetlb-1g', totalPages: 3, ourPages: 2 },
+    ] as const;
+    const text = await metricsOf(() => broker({ hugePages, hugePagesAdded: 7 })).render();
+    expect(text.split('\n')).toEqual(
+      expect.arrayContaining([
+        'leasehold_huge_pages{page_kind="hugetlb-2m",state="total"} 100',
+        'leasehold_huge_pages{page_kind="hugetlb-2m",state="free"} 40',
+        'leasehold_huge_pages{page_kind="hugetlb-2m",state="reserved"} 10',
+        'leasehold_huge_pages{page_kind="hugetlb-2m",state="ours"} 25',
+        'leasehold_huge_pages{page_kind="hugetlb-1g",state="total"} 3',
+        'leasehold_huge_pages{page_kind="hugetlb-1g",state="ours"} 2',
+        'leasehold_huge_pages_added 7',
+      ]),
+    );
   });
 
   it('shows the frames of each channel as counters, copied and not added up', async () => {

@@ -6,6 +6,7 @@
  */
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { BrokerSnapshot, ChannelSnapshot, Readiness } from '../snapshot.ts';
+import { addMemoryMetrics } from './memory-metrics.ts';
 import { addProcessMetrics } from './process-metrics.ts';
 
 const RENDER_INTERVAL_MS = 1_000;
@@ -33,6 +34,7 @@ export function createMetrics(source: MetricsSource, options: MetricsOptions = {
   const nowMs = options.nowMs ?? (() => performance.now());
   const registry = new Registry();
   const updateBroker = addBrokerMetrics(registry);
+  const updateMemory = addMemoryMetrics(registry);
   const updateChannels = addChannelMetrics(registry);
   const processMetrics = addProcessMetrics(registry);
   let rendered: { readonly atMs: number; readonly text: Promise<string> } | undefined;
@@ -43,6 +45,7 @@ export function createMetrics(source: MetricsSource, options: MetricsOptions = {
       if (rendered !== undefined && atMs - rendered.atMs < RENDER_INTERVAL_MS) return rendered.text;
       const snapshot = source.snapshot();
       updateBroker(snapshot, source.readiness());
+      updateMemory(snapshot);
       updateChannels(snapshot.channels);
       processMetrics.update();
       rendered = { atMs, text: registry.metrics() };
@@ -53,31 +56,14 @@ export function createMetrics(source: MetricsSource, options: MetricsOptions = {
 }
 
 function addBrokerMetrics(registry: Registry): (snapshot: BrokerSnapshot, readiness: Readiness) => void {
-  const registers = [registry];
-  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
-  const gaugeByPageKind = (name: string, help: string) =>
-    new Gauge({ name, help, labelNames: ['page_kind'], registers });
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [registry] });
   const sessions = gauge('leasehold_sessions', 'Client sessions that are open.');
   const channels = gauge('leasehold_channels', 'Channels that exist.');
-  const mappings = gaugeByPageKind('leasehold_mappings', 'Mappings that exist, those of channels included.');
-  const mappedBytes = gaugeByPageKind('leasehold_mapped_bytes', 'Bytes of all data segments.');
-  const payloadBytes = gaugeByPageKind('leasehold_payload_bytes', 'Bytes of payload in all data segments.');
-  const quota = gauge('leasehold_memory_quota_bytes', 'Bytes that all mappings together may take.');
-  const charged = gauge('leasehold_memory_charged_bytes', 'Bytes counted against the quota.');
   const draining = gauge('leasehold_draining', '1 while the broker shuts down and takes nothing new.');
   const ready = gauge('leasehold_ready', '1 while every readiness check passes.');
   return (snapshot, readiness) => {
     sessions.set(snapshot.sessions);
     channels.set(snapshot.channels.length);
-    for (const byKind of [mappings, mappedBytes, payloadBytes]) byKind.reset();
-    for (const mapping of snapshot.mappings) {
-      const labels = { page_kind: mapping.pageKind };
-      mappings.inc(labels, 1);
-      mappedBytes.inc(labels, mapping.mappedBytes);
-      payloadBytes.inc(labels, mapping.payloadBytes);
-    }
-    quota.set(snapshot.memory.quotaBytes);
-    charged.set(snapshot.memory.chargedBytes);
     draining.set(snapshot.draining ? 1 : 0);
     ready.set(readiness.ready ? 1 : 0);
   };

@@ -1,5 +1,6 @@
 /** AdminService: who answers here, and its orderly end. */
 import { type AdminService, ATTACH_PROTOCOL_VERSION, type ServiceImplementation } from '@leasehold/proto';
+import { PAGE_KIND } from '../wire-names.ts';
 import { anonymous, unary } from './handlers.ts';
 import { timestamp } from './messages.ts';
 import type { RpcContext } from './rpc-context.ts';
@@ -20,6 +21,13 @@ export function adminService(context: RpcContext): ServiceImplementation<typeof 
         draining: core.draining,
         memoryQuotaBytes: BigInt(core.quota.quotaBytes),
         memoryChargedBytes: BigInt(core.quota.chargedBytes),
+        hugePages: context.hugePages().map((pool) => ({
+          pageKind: PAGE_KIND[pool.pageKind],
+          totalPages: BigInt(pool.totalPages),
+          freePages: BigInt(pool.freePages),
+          reservedPages: BigInt(pool.reservedPages),
+          ourPages: BigInt(pool.ourPages),
+        })),
       };
     }),
     drain: unary(context, ({ drainMs }, caller) => {

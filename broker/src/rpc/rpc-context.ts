@@ -6,6 +6,7 @@ import type { BrokerCore } from '../domain/broker-core.ts';
 import type { Peer } from '../domain/policy.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Session } from '../domain/session.ts';
+import type { HugePagesSnapshot } from '../snapshot.ts';
 
 export interface BrokerFacts {
   readonly version: string;
@@ -20,6 +21,8 @@ export interface RpcContext {
   readonly logger: Logger;
   readonly facts: BrokerFacts;
   readonly clock: Clock;
+  /** The kernel's pools of large pages, and our part in them. */
+  readonly hugePages: () => readonly HugePagesSnapshot[];
   /** How many streams of each session tell what changes. */
   readonly watches: WeakMap<Session, number>;
   /** Whom the kernel named at the other end of a call’s connection. */
