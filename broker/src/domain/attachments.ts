@@ -134,6 +134,7 @@ export class Attachments {
     if (part.kind === 'publisher') mapping.channel?.publishers.leave(attachment);
     if (part.kind === 'proxy') mapping.proxies.forget(attachment);
     mapping.lock.leave(attachment, removalReasonOf(why));
+    attachment.taken.settle({ ...attachment.taken.amounts, leases: 0 });
     if (part.kind === 'subscriber') this.stopWaitingFor(mapping, place.index);
     const { onEnd } = attachment;
     attachment.onEnd = null;
