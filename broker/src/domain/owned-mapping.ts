@@ -2,6 +2,7 @@
  * One mapping as the domain knows it: what it was created with, its memory, and who takes part. A condemned mapping has lost its
  * name; its memory stays until nobody can touch it any more.
  */
+import { StepQueue } from '@leasehold/shm-core/internal';
 import type { Attachment } from './attachment.ts';
 import type { ChannelRecord } from './channel-record.ts';
 import type { Charge } from './charge.ts';
@@ -42,6 +43,10 @@ export class OwnedMapping {
   /** Set once, right after construction, when this is a channel. */
   channel: ChannelRecord | null = null;
   condemned = false;
+  /** Changes of its size, one after the other. */
+  readonly resizes = new StepQueue();
+  /** Stops what is just being populated to make it larger. */
+  growing: AbortController | null = null;
   #locking: { readonly lock: MappingLock; readonly proxies: LeaseProxies } | null = null;
 
   constructor(parts: MappingParts) {

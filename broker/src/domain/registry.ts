@@ -3,7 +3,7 @@
  * or is cancelled leaves nothing behind; a mapping that lost its name gives its memory back when nobody can touch it any more.
  */
 import { LeaseholdError } from '@leasehold/proto';
-import { initialiseChannel, type PageKind } from '@leasehold/shm-core/internal';
+import { initialiseChannel, type PageKind, type Progress } from '@leasehold/shm-core/internal';
 import type { Charge, Charges } from './charge.ts';
 import { memoryError } from './memory-error.ts';
 import { OwnedMapping } from './owned-mapping.ts';
@@ -19,6 +19,13 @@ interface Creating {
   readonly creating: true;
   /** Settles when the name is owned or free again. */
   readonly finished: Promise<void>;
+}
+
+export interface CreateOptions {
+  readonly ifExists: IfExists;
+  readonly signal: AbortSignal;
+  /** Told while memory is being populated for this creation. */
+  readonly onProgress?: Progress | undefined;
 }
 
 export interface RegistryOptions {
@@ -53,13 +60,13 @@ export class Registry {
   async create(
     creator: Session,
     specification: Specification,
-    ifExists: IfExists,
-    signal: AbortSignal,
+    options: CreateOptions,
   ): Promise<{ mapping: OwnedMapping; created: boolean }> {
+    const { ifExists, signal } = options;
     for (;;) {
       throwIfAborted(signal);
       const found = this.#names.get(specification.name);
-      if (found === undefined) return { mapping: await this.#make(creator, specification, signal), created: true };
+      if (found === undefined) return { mapping: await this.#make(creator, specification, options), created: true };
       if (ifExists === 'fail') throw exists(specification);
       if (found instanceof OwnedMapping) {
         requireSame(found.specification, specification);
@@ -70,7 +77,7 @@ export class Registry {
     }
   }
 
-  async #make(creator: Session, specification: Specification, signal: AbortSignal): Promise<OwnedMapping> {
+  async #make(creator: Session, specification: Specification, options: CreateOptions): Promise<OwnedMapping> {
     const { charges, memory, clock, beginAfter } = this.#options;
     const { uid } = creator.peer;
     const charge = charges.open({ uid, controlBytes: memory.basePageBytes, reservedBytes: 0 });
@@ -80,7 +87,7 @@ export class Registry {
     this.#names.set(specification.name, { creating: true, finished: promise });
     let made: MappingMemory | undefined;
     try {
-      made = await this.#reserve(id, specification, charge, signal);
+      made = await this.#reserve(id, specification, charge, options);
       charge.settle(made.grant.mappedBytes);
       const mapping = new OwnedMapping({
         id,
@@ -112,7 +119,7 @@ export class Registry {
     id: bigint,
     specification: Specification,
     charge: Charge,
-    signal: AbortSignal,
+    { signal, onProgress }: CreateOptions,
   ): Promise<MappingMemory> {
     let made: MappingMemory;
     try {
@@ -125,6 +132,7 @@ export class Registry {
         maxParticipants: specification.maxParticipants,
         admit: (bytes: number, kind: PageKind, unpopulatedBytes?: number) =>
           charge.admit(bytes, kind, unpopulatedBytes),
+        onProgress,
         signal,
       });
     } catch (error) {
@@ -188,6 +196,7 @@ export class Registry {
     mapping.condemned = true;
     this.#names.delete(mapping.name);
     mapping.letGo();
+    mapping.growing?.abort(deletedMeanwhile(mapping.name));
     mapping.memory.markDeleted();
     this.changed(mapping, 'deleted');
     this.reclaim(mapping);
@@ -237,7 +246,10 @@ function isChannel(mapping: OwnedMapping): mapping is OwnedMapping & { channel: 
 }
 
 function layoutOf(id: bigint, specification: Specification) {
-  if (specification.kind === 'mapping') return { payloadBytes: specification.payloadBytes };
+  if (specification.kind === 'mapping') {
+    const { payloadBytes, reserveBytes, locked } = specification;
+    return { payloadBytes, reserveBytes, locked };
+  }
   const geometry = geometryOf(specification);
   const head = specification.firstSequence - 1;
   return {
@@ -245,6 +257,10 @@ function layoutOf(id: bigint, specification: Specification) {
     head,
     layOut: (data: Parameters<typeof initialiseChannel>[0]) => initialiseChannel(data, geometry, id, head),
   };
+}
+
+export function deletedMeanwhile(name: string): LeaseholdError {
+  return new LeaseholdError('MAPPING_DELETED', `${JSON.stringify(name)} was deleted.`, { metadata: { name } });
 }
 
 function exists({ kind, name }: Specification): LeaseholdError {
