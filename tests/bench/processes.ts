@@ -30,18 +30,15 @@ export async function stop(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** The two ends of everything, and who holds a lease to be killed. */
-export type Role = 'sender' | 'receiver' | 'victim';
-
-export class Side {
+export class Side<Asked = Question> {
   readonly child: ChildProcess;
-  readonly #role: Role;
+  readonly #role: string;
 
-  /** `core`: null leaves it to the scheduler. */
-  constructor(role: Role, core: number | null, runtimeDir: string, directory: string) {
+  /** `core`: null leaves it to the scheduler. `worker`: the program, which is told its role and the directory. */
+  constructor(role: string, core: number | null, runtimeDir: string, directory: string, worker = WORKER) {
     this.#role = role;
     const pin = core === null ? {} : { execPath: 'taskset', execArgv: ['--cpu-list', String(core), process.execPath] };
-    this.child = fork(WORKER, [role, directory], {
+    this.child = fork(worker, [role, directory], {
       serialization: 'advanced',
       env: { ...process.env, LEASEHOLD_RUNTIME_DIR: runtimeDir },
       ...pin,
@@ -49,7 +46,7 @@ export class Side {
   }
 
   /** One question at a time. */
-  async ask<T>(question: Question): Promise<T> {
+  async ask<T>(question: Asked): Promise<T> {
     const over = new AbortController();
     const ended = once(this.child, 'exit', over).then(([code, signal]) => {
       throw new Error(`the ${this.#role} ended (${code ?? signal})`);

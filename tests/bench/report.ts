@@ -5,8 +5,23 @@ import type { Distribution } from './measure.ts';
 import type { BenchReport, HandOffResult } from './run.ts';
 import type { Waiting, Written } from './variants.ts';
 
-const BEGIN = '<!-- bench:begin -->';
-const END = '<!-- bench:end -->';
+/** Between them a document has what a run wrote. */
+export interface Markers {
+  readonly begin: string;
+  readonly end: string;
+  /** How errors call the document. */
+  readonly document: string;
+}
+const README_MARKERS: Markers = {
+  begin: '<!-- bench:begin -->',
+  end: '<!-- bench:end -->',
+  document: 'the README',
+};
+export const MEMORY_MARKERS: Markers = {
+  begin: '<!-- memory-bench:begin -->',
+  end: '<!-- memory-bench:end -->',
+  document: 'docs/MEMORY.md',
+};
 
 const WAITING: Readonly<Record<Waiting, string>> = {
   tryTake: 'spin, `tryTake()` in a loop',
@@ -137,21 +152,31 @@ export function markdown(report: BenchReport): string {
 }
 
 /** `text` with `block` between the markers. @throws Error when they are not there, once each and in order. */
-export function replaceBlock(text: string, block: string): string {
-  const [before, rest, ...moreBegins] = text.split(BEGIN);
-  const [, after, ...moreEnds] = rest?.split(END) ?? [];
+export function replaceBlock(text: string, block: string, { begin, end, document } = README_MARKERS): string {
+  const [before, rest, ...moreBegins] = text.split(begin);
+  const [, after, ...moreEnds] = rest?.split(end) ?? [];
   if (before === undefined || after === undefined || moreBegins.length > 0 || moreEnds.length > 0) {
-    throw new Error(`the README must have one ${BEGIN} and, after it, one ${END}`);
+    throw new Error(`${document} must have one ${begin} and, after it, one ${end}`);
   }
-  return `${before}${BEGIN}\n${block}\n${END}${after}`;
+  return `${before}${begin}\n${block}\n${end}${after}`;
+}
+
+/** Puts `block` into a document. @throws Error as `replaceBlock`; ENOENT. */
+export function writeBlock(path: string | URL, markers: Markers, block: string): void {
+  writeFileSync(path, replaceBlock(readFileSync(path, 'utf8'), block, markers));
+}
+
+/** Finds out early that `writeBlock` would fail. */
+export function checkBlock(path: string | URL, markers: Markers): void {
+  replaceBlock(readFileSync(path, 'utf8'), '', markers);
 }
 
 /** Puts the report into the README. @throws Error as `replaceBlock`; ENOENT. */
 export function writeReadme(path: string | URL, report: BenchReport): void {
-  writeFileSync(path, replaceBlock(readFileSync(path, 'utf8'), markdown(report)));
+  writeBlock(path, README_MARKERS, markdown(report));
 }
 
 /** Finds out early that `writeReadme` would fail. */
 export function checkReadme(path: string | URL): void {
-  replaceBlock(readFileSync(path, 'utf8'), '');
+  checkBlock(path, README_MARKERS);
 }

@@ -1,0 +1,108 @@
+/** What a run of the memory benchmark found, as JSON has it. Every figure is of one page kind that the broker granted; what was not granted is in `notMeasured`. */
+import type { Machine } from './machine.ts';
+import type { Distribution } from './measure.ts';
+import type { Kind } from './memory-plan.ts';
+
+/** One size with one kind of page. Creating is by the broker, attaching and touching by another process than asked for it. */
+export interface TouchResult {
+  readonly kind: Kind;
+  readonly sizeBytes: number;
+  /** `createMapping`, until its promise is kept: the broker has populated it. */
+  readonly create: Distribution;
+  readonly attach: Distribution;
+  /** One byte written for every 4 KiB, by a process that has touched none of it. */
+  readonly firstTouch: Distribution;
+  /** The same once more. */
+  readonly secondTouch: Distribution;
+  /** Every word read in order. */
+  readonly inOrder: Distribution;
+}
+
+export interface WalkResult {
+  readonly kind: Kind;
+  readonly sizeBytes: number;
+  readonly setBytes: number;
+  /** One dependent read, as the mean of each batch. */
+  readonly read: Distribution;
+}
+
+export const BLOCKS = {
+  alloc: '`Buffer.alloc`',
+  'alloc-unsafe': '`Buffer.allocUnsafe`',
+  base: '`createMapping`, `attach`, base pages',
+  'transparent-2m': '`createMapping`, `attach`, transparent-2m',
+  'hugetlb-2m': '`createMapping`, `attach`, hugetlb-2m',
+  lease: '`lease` of a mapping that is there, base pages',
+} as const;
+export type BlockId = keyof typeof BLOCKS;
+export const BLOCK_IDS = Object.keys(BLOCKS) as BlockId[];
+
+export interface BlockResult {
+  readonly id: BlockId;
+  /** Until the call returned, or its promise was kept. */
+  readonly had: Distribution;
+  /** And one byte of every 4 KiB written. */
+  readonly touched: Distribution;
+}
+
+export interface BlockTimes {
+  readonly hadNs: number;
+  readonly touchedNs: number;
+}
+
+export const CHECKS = {
+  health: '`grpc.health.v1` Check, a connection of its own',
+  info: 'GetBrokerInfo, an open connection',
+} as const;
+export type CheckId = keyof typeof CHECKS;
+export type CheckTimes = Readonly<Record<CheckId, readonly number[]>>;
+
+/** Round trips of another process while the broker populates. */
+export interface HealthResult {
+  readonly check: CheckId;
+  /** `idle`: the broker has nothing else to do. */
+  readonly during: 'idle' | Kind;
+  readonly sizeBytes: number;
+  readonly latency: Distribution;
+}
+
+export interface ResizeResult {
+  readonly kind: Kind;
+  readonly direction: 'grow' | 'shrink';
+  readonly attachments: number;
+  readonly stepBytes: number;
+  readonly latency: Distribution;
+}
+
+/** What an untouched reservation added to each count, B. */
+export interface ReserveResult {
+  readonly kind: Kind;
+  readonly reserveBytes: number;
+  /** Shared memory of the whole machine (`Shmem` of /proc/meminfo). */
+  readonly sharedBytes: number;
+  /** Page tables of the process that has it attached. */
+  readonly pageTableBytes: number;
+  /** Resident shared memory of the process that has it attached, and of the broker. */
+  readonly residentBytes: number;
+}
+
+/** A figure that there is none of, and why. */
+export interface NotMeasured {
+  readonly what: string;
+  readonly why: string;
+}
+
+export interface MemoryReport {
+  readonly machine: Machine;
+  /** What the kernel does with transparent pages, as it says itself: for anonymous memory, and for shared. */
+  readonly transparent: { readonly anonymous: string; readonly shared: string };
+  readonly quick: boolean;
+  readonly tookSeconds: number;
+  readonly touches: readonly TouchResult[];
+  readonly walks: readonly WalkResult[];
+  readonly blocks: { readonly sizeBytes: number; readonly results: readonly BlockResult[] };
+  readonly health: readonly HealthResult[];
+  readonly resizes: readonly ResizeResult[];
+  readonly reserves: readonly ReserveResult[];
+  readonly notMeasured: readonly NotMeasured[];
+}

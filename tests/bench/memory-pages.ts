@@ -1,0 +1,108 @@
+/** Creating, first touch and random access: each size with each kind of page, in another order in every round. The first round is not counted. */
+
+import { distribution } from './measure.ts';
+import type { TouchResult, WalkResult } from './memory-figures.ts';
+import { type Lab, Samples } from './memory-lab.ts';
+import { KINDS, type Kind, type SizePlan } from './memory-plan.ts';
+import { bytesText } from './memory-report.ts';
+import type { Touched } from './memory-side.ts';
+
+const NAME = 'bench/pages';
+
+interface Place {
+  readonly sizeBytes: number;
+  readonly kind: Kind;
+}
+type Part = 'create' | 'attach' | 'firstTouch' | 'secondTouch' | 'inOrder';
+
+export interface PageResults {
+  readonly touches: readonly TouchResult[];
+  readonly walks: readonly WalkResult[];
+}
+
+export async function measurePages(lab: Lab): Promise<PageResults> {
+  const results = [];
+  for (const size of lab.plan.sizes) results.push(await new SizeRun(lab, size).run());
+  return { touches: results.flatMap(({ touches }) => touches), walks: results.flatMap(({ walks }) => walks) };
+}
+
+class SizeRun {
+  readonly #lab: Lab;
+  readonly #size: SizePlan;
+  readonly #touches = new Map<Kind, Record<Part, number[]>>();
+  readonly #walks = new Samples<Place & { readonly setBytes: number }>();
+
+  constructor(lab: Lab, size: SizePlan) {
+    this.#lab = lab;
+    this.#size = size;
+  }
+
+  async run(): Promise<PageResults> {
+    const { sizeBytes, rounds } = this.#size;
+    for (let round = 0; round <= rounds; round += 1) {
+      for (const kind of orderOf(round)) {
+        const what = `${kind}, ${bytesText(sizeBytes)}`;
+        await this.#lab.attempt(what, kind, sizeBytes, () => this.#measure(kind, round > 0));
+      }
+    }
+    return { touches: this.#touchResults(), walks: this.#walkResults() };
+  }
+
+  async #measure(kind: Kind, counted: boolean): Promise<void> {
+    const { creator, user, plan } = this.#lab;
+    const { sizeBytes, workingSets } = this.#size;
+    const { tookNs } = await this.#lab.create(NAME, sizeBytes, kind);
+    try {
+      const touched = await user.ask<Touched>({ do: 'touch', name: NAME });
+      if (counted) this.#add(kind, tookNs, touched);
+      const { perBatch: reads, batches } = plan.reads;
+      for (const setBytes of workingSets) {
+        const perReadNs = await user.ask<number[]>({ do: 'walk', plan: { setBytes, reads, batches } });
+        if (counted) this.#walks.add({ sizeBytes, setBytes, kind }, ...perReadNs);
+      }
+    } finally {
+      await user.ask({ do: 'detach' });
+      await creator.ask({ do: 'delete', name: NAME });
+    }
+  }
+
+  #add(kind: Kind, createNs: number, { attachNs, firstNs, secondNs, inOrderNs }: Touched): void {
+    const known = this.#touches.get(kind) ?? { create: [], attach: [], firstTouch: [], secondTouch: [], inOrder: [] };
+    this.#touches.set(kind, known);
+    known.create.push(createNs);
+    known.attach.push(attachNs);
+    known.firstTouch.push(firstNs);
+    known.secondTouch.push(secondNs);
+    known.inOrder.push(inOrderNs);
+  }
+
+  #touchResults(): TouchResult[] {
+    const { sizeBytes } = this.#size;
+    return KINDS.flatMap((kind) => {
+      const samples = this.#touches.get(kind);
+      if (samples === undefined) return [];
+      return [
+        {
+          kind,
+          sizeBytes,
+          create: distribution(samples.create),
+          attach: distribution(samples.attach),
+          firstTouch: distribution(samples.firstTouch),
+          secondTouch: distribution(samples.secondTouch),
+          inOrder: distribution(samples.inOrder),
+        },
+      ];
+    });
+  }
+
+  #walkResults(): WalkResult[] {
+    const results = this.#walks.map((key, perReadNs) => ({ ...key, read: distribution(perReadNs) }));
+    const rank = ({ setBytes, kind }: WalkResult): number => setBytes * KINDS.length + KINDS.indexOf(kind);
+    return results.sort((a, b) => rank(a) - rank(b));
+  }
+}
+
+/** Forwards and backwards in turn, so that none always follows the same one. */
+function orderOf(round: number): readonly Kind[] {
+  return round % 2 === 0 ? KINDS : [...KINDS].reverse();
+}

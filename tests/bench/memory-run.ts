@@ -1,0 +1,77 @@
+/** One run of the memory benchmark: a broker of its own, one process that asks for mappings, one that uses them, and the kernel's pools put back at the end. */
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chooseCores, describeMachine } from './machine.ts';
+import { measureBlocks } from './memory-block-run.ts';
+import type { MemoryReport } from './memory-figures.ts';
+import { measureHealth } from './memory-health.ts';
+import { Lab, type MemorySide } from './memory-lab.ts';
+import { measurePages } from './memory-pages.ts';
+import { FULL, QUICK } from './memory-plan.ts';
+import { HugePagePools } from './memory-pool.ts';
+import type { MemoryQuestion } from './memory-worker.ts';
+import { Side, startBroker, stop } from './processes.ts';
+
+const WORKER = fileURLToPath(new URL('memory-worker.ts', import.meta.url));
+const TRANSPARENT = '/sys/kernel/mm/transparent_hugepage';
+
+/** `tell` hears what is measured next. */
+export async function runMemoryBench(quick: boolean, tell: (what: string) => void): Promise<MemoryReport> {
+  const startedMs = performance.now();
+  const machine = describeMachine(chooseCores());
+  const directory = mkdtempSync(join(tmpdir(), 'lh-memory-'));
+  const runtimeDir = join(directory, 'run');
+  const pools = new HugePagePools();
+  const started: { stop(): Promise<void> }[] = [];
+  const over = interruption();
+  // Whoever waits is told; nobody does while the broker starts.
+  over.catch(() => undefined);
+  try {
+    const broker = await startBroker(runtimeDir, join(directory, 'state'));
+    started.unshift({ stop: () => stop(broker) });
+    const side = (role: string, core: number | null): MemorySide => {
+      const made = new Side<MemoryQuestion>(role, core, runtimeDir, directory, WORKER);
+      started.unshift({ stop: () => stop(made.child) });
+      return made;
+    };
+    const creator = side('creator', machine.pinned?.sender ?? null);
+    const user = side('user', machine.pinned?.receiver ?? null);
+    const plan = quick ? QUICK : FULL;
+    const lab = new Lab({ plan, creator, user, brokerPid: broker.pid ?? 0, pools }, tell);
+    const measured = await Promise.race([measureAll(lab), over]);
+    const tookSeconds = (performance.now() - startedMs) / 1_000;
+    return { machine, transparent: transparentPolicies(), quick, tookSeconds, ...measured };
+  } finally {
+    for (const process of started) await process.stop();
+    pools.restore();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Rejects when somebody wants the run to end, so that what was started is ended and what was changed is put back. */
+async function interruption(): Promise<never> {
+  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  throw new Error('interrupted');
+}
+
+async function measureAll(lab: Lab): Promise<Omit<MemoryReport, 'machine' | 'transparent' | 'quick' | 'tookSeconds'>> {
+  const { touches, walks } = await measurePages(lab);
+  const blocks = { sizeBytes: lab.plan.blocks.sizeBytes, results: await measureBlocks(lab) };
+  const health = await measureHealth(lab);
+  return { touches, walks, blocks, health, resizes: [], reserves: [], notMeasured: lab.notMeasured };
+}
+
+function transparentPolicies(): MemoryReport['transparent'] {
+  const chosen = (file: string): string => {
+    try {
+      return /\[(\w+)\]/.exec(readFileSync(`${TRANSPARENT}/${file}`, 'utf8'))?.[1] ?? 'unknown';
+    } catch {
+      // A kernel without transparent pages.
+      return 'not there';
+    }
+  };
+  return { anonymous: chosen('enabled'), shared: chosen('shmem_enabled') };
+}
