@@ -26,10 +26,12 @@ export const PAGE_KIND: Record<GrantedSegment['pageKind'], PageKind> = {
 };
 
 export const FALLBACK_REASON: Record<GrantedFallback, FallbackReason> = {
+  DISABLED: FallbackReason.DISABLED,
   SMALLER_THAN_PAGE: FallbackReason.SMALLER_THAN_PAGE,
   UNSUPPORTED: FallbackReason.UNSUPPORTED,
   POOL_EXHAUSTED: FallbackReason.POOL_EXHAUSTED,
   NO_PRIVILEGE: FallbackReason.NO_PRIVILEGE,
+  QUOTA: FallbackReason.QUOTA,
 };
 
 export const PAGE_POLICY: Record<Pages, PagePolicy> = {

@@ -1,81 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createInMemorySegmentOs } from '../os/in-memory/segments.ts';
-import { OsError, type PageKind, type PagePool, type SegmentOs } from '../os/os.ts';
+import { OsError, type PageKind, type PagePool } from '../os/os.ts';
 import { SegmentAllocator, type SegmentRequest } from './allocate-segment.ts';
 import { LargePagesUnavailable } from './large-pages.ts';
+import { type Platform, SpyOs } from './testing/spy-os.ts';
 
 const MIB = 2 ** 20;
-const PLENTY: PagePool = { totalPages: 100, freePages: 100, reservedPages: 0 };
-
-interface Platform {
-  /** Whether it has 2 MiB pages. */
-  readonly supported?: boolean;
-  readonly pool?: PagePool;
-  /** Fails `create` of large pages with this code. */
-  readonly createFails?: string;
-  /** Fails `populate` of large pages with this code. */
-  readonly populateFails?: string;
-}
-
-/** The in-memory backend with large pages of any condition, which writes down what was asked of it. */
-class SpyOs implements SegmentOs {
-  readonly name = 'in-memory';
-  readonly calls: string[] = [];
-  /** Descriptors that are open. */
-  readonly open = new Map<number, PageKind>();
-  populate: SegmentOs['populate'];
-  readonly #os = createInMemorySegmentOs();
-  readonly #platform: Platform;
-
-  constructor(platform: Platform = {}) {
-    this.#platform = platform;
-    this.populate = async (fd, offset, bytes) => {
-      this.calls.push(`populate ${offset} ${bytes}`);
-      const fails = this.open.get(fd.raw) === 'hugetlb-2m' ? platform.populateFails : undefined;
-      if (fails !== undefined) throw new OsError('posix_fallocate', 1, fails);
-    };
-  }
-
-  get basePageBytes() {
-    return this.#os.basePageBytes;
-  }
-  pageBytes(kind: PageKind) {
-    this.calls.push(`pageBytes ${kind}`);
-    return kind === 'hugetlb-2m' && this.#platform.supported !== false ? 2 * MIB : undefined;
-  }
-  pagePool(kind: PageKind) {
-    this.calls.push(`pagePool ${kind}`);
-    return this.#platform.pool ?? PLENTY;
-  }
-  create(label: string, bytes: number, kind: PageKind) {
-    this.calls.push(`create ${kind} ${bytes}`);
-    const { createFails } = this.#platform;
-    if (kind !== 'base' && createFails !== undefined) throw new OsError('memfd_create', 1, createFails);
-    const fd = this.#os.create(label, Math.min(bytes, MIB), 'base');
-    const { raw } = fd;
-    const close = fd.close.bind(fd);
-    this.open.set(raw, kind);
-    fd.close = () => {
-      this.open.delete(raw);
-      close();
-    };
-    return fd;
-  }
-  seal(...args: Parameters<SegmentOs['seal']>) {
-    this.calls.push('seal');
-    this.#os.seal(...args);
-  }
-  openReadOnly(...args: Parameters<SegmentOs['openReadOnly']>) {
-    this.calls.push('openReadOnly');
-    return this.#os.openReadOnly(...args);
-  }
-  sizeOf(...args: Parameters<SegmentOs['sizeOf']>) {
-    return this.#os.sizeOf(...args);
-  }
-  map(...args: Parameters<SegmentOs['map']>) {
-    return this.#os.map(...args);
-  }
-}
 
 function request(
   payloadBytes: number,
@@ -118,10 +47,11 @@ describe('the page kind that is granted', () => {
 
   it.each<[Platform, string, RegExp]>([
     [{ supported: false }, 'UNSUPPORTED', /no such pages/],
+    [{ createFails: 'EPERM' }, 'NO_PRIVILEGE', /pages: auto/],
     [
       { pool: SHORT },
       'POOL_EXHAUSTED',
-      /5 pages of 2 MiB are required, but 1 of 4 are free: sysctl vm.nr_hugepages=8$/,
+      /5 pages of 2 MiB are required, but 1 of 4 are free: `sysctl vm.nr_hugepages=8`, or .* --huge-pages-reserve 10MiB`$/,
     ],
     [{ createFails: 'EACCES' }, 'NO_PRIVILEGE', /hugetlb_shm_group/],
     [{ populateFails: 'ENOSPC' }, 'POOL_EXHAUSTED', /sysctl vm.nr_hugepages=/],

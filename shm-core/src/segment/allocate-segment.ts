@@ -3,10 +3,19 @@
  * ever meeting SIGBUS; one step of population runs at a time in the process; what fails or is aborted leaves nothing behind; what is
  * reported as granted is what was made.
  */
-import { OsError, type PageKind, type ResidentPart, type SegmentOs } from '../os/os.ts';
-import { type FallbackReason, LARGE_PAGE_BYTES, LARGE_PAGE_KIND, LargePagesUnavailable } from './large-pages.ts';
+import {
+  type CollapseOutcome,
+  OsError,
+  type OwnedFd,
+  type PageKind,
+  type PagePool,
+  type ResidentPart,
+  type SegmentOs,
+} from '../os/os.ts';
+import { type FallbackReason, LargePagesUnavailable } from './large-pages.ts';
 import { Populator, type Progress } from './populator.ts';
 import { isOfMachine, Segment, type SegmentGrant } from './segment.ts';
+import { kindsToTry, type LargeKind, pageBytesOrReason, pagesNeeded, type StepDown, shortageOf } from './tiers.ts';
 
 /** From here on a request waits for memory that is being given back, B. */
 const WORTH_WAITING_BYTES = 4 * 2 ** 20;
@@ -20,14 +29,16 @@ export interface SegmentRequest {
   readonly reserveBytes?: number | undefined;
   /** Never swapped out. Large pages never are. */
   readonly locked?: boolean | undefined;
+  /** Where its memory should be, as a preference. */
+  readonly numaNode?: number | undefined;
   /** Told after each step of population. */
   readonly onProgress?: Progress | undefined;
   /** `never` makes no probe for large pages at all; `require` makes their absence an error. */
   readonly pages: 'auto' | 'require' | 'never';
   readonly signal?: AbortSignal;
   /**
-   * Throws to refuse, right before memory of this size and kind is taken. Called again for the next kind when `auto` falls back: each
-   * call replaces the one before it. `unpopulatedBytes` is base-page memory that other requests were admitted for and have not
+   * Throws to refuse, right before memory of this size and kind is looked for and taken; with a property `fallback` of `QUOTA` when only such
+   * large pages are too many. Called again for the next kind when that is tried: each call replaces the one before it. `unpopulatedBytes` is base-page memory that other requests were admitted for and have not
    * taken yet, so that MemAvailable still counts it as free.
    */
   readonly admit: (mappedBytes: number, kind: PageKind, unpopulatedBytes: number) => void;
@@ -35,12 +46,15 @@ export interface SegmentRequest {
 
 export class SegmentAllocator {
   readonly #os: SegmentOs;
+  readonly #largePages: 'auto' | 'never';
   readonly #populator: Populator;
   /** Memory that is being given back, and that the kernel does not count as free yet. */
   readonly #freeing = new Set<Promise<void>>();
 
-  constructor(os: SegmentOs) {
+  /** `largePages`: whether there may be any at all; `never` is the operator's word, and goes before what a request says. */
+  constructor(os: SegmentOs, { largePages = 'auto' }: { readonly largePages?: 'auto' | 'never' } = {}) {
     this.#os = os;
+    this.#largePages = largePages;
     this.#populator = new Populator(os);
   }
 
@@ -65,38 +79,41 @@ export class SegmentAllocator {
     // Who deletes and creates anew must not be told that there is no memory.
     if (this.#freeing.size > 0 && payloadBytes >= WORTH_WAITING_BYTES) await Promise.all(this.#freeing);
     signal?.throwIfAborted();
-    if (pages === 'never') return this.#allocateBase(request, null);
-    const large = await this.#allocateLarge(request);
-    if (large instanceof Segment) return large;
-    if (pages === 'require') throw large;
-    return this.#allocateBase(request, large.reason);
+    const stepDowns: StepDown[] = [];
+    const refusals = new Map<LargeKind, Refusal>();
+    for (const kind of kindsToTry(request)) {
+      const made = await this.#tryLarge(request, kind, stepDowns);
+      if (made instanceof Segment) return made;
+      stepDowns.push({ pageKind: kind, reason: made.reason });
+      refusals.set(kind, made);
+    }
+    if (pages === 'require') throw unavailable(request, refusals);
+    return this.#make(request, grantOf(request, 'base', this.#os.basePageBytes, stepDowns));
   }
 
-  #allocateBase(request: SegmentRequest, fallbackReason: FallbackReason | null): Promise<Segment> {
-    const pageBytes = this.#os.basePageBytes;
-    return this.#make(request, grantOf(request, 'base', pageBytes, fallbackReason));
-  }
-
-  /** A segment of large pages, or why there is none. The order of the checks is part of the contract. */
-  async #allocateLarge(request: SegmentRequest): Promise<Segment | LargePagesUnavailable> {
-    const kind = LARGE_PAGE_KIND;
-    if (request.pages === 'auto' && request.payloadBytes < LARGE_PAGE_BYTES) {
-      return new LargePagesUnavailable('SMALLER_THAN_PAGE', 1, undefined);
-    }
-    const neededPages = Math.ceil(request.payloadBytes / LARGE_PAGE_BYTES);
-    const pageBytes = this.#os.pageBytes(kind);
-    if (pageBytes === undefined) return new LargePagesUnavailable('UNSUPPORTED', neededPages, undefined);
-    const grant = grantOf(request, kind, pageBytes, null);
-    const pool = this.#os.pagePool(kind);
-    if (pool !== undefined && pool.freePages - pool.reservedPages < neededPages) {
-      return new LargePagesUnavailable('POOL_EXHAUSTED', neededPages, pool);
-    }
+  /** A segment of pages of this kind, or why there is none. Where transparent pages come to nothing, it is made and of base pages. */
+  async #tryLarge(
+    request: SegmentRequest,
+    kind: LargeKind,
+    stepDowns: readonly StepDown[],
+  ): Promise<Segment | Refusal> {
+    const pageBytes = pageBytesOrReason(kind, request, this.#os, this.#largePages);
+    if (typeof pageBytes !== 'number') return { reason: pageBytes };
+    const grant = grantOf(request, kind, pageBytes, stepDowns);
     try {
-      return await this.#make(request, grant);
+      this.#admit(request, grant);
     } catch (error) {
-      const reason = fallbackReasonOf(error);
+      if (!isQuotaOfLargePages(error)) throw error;
+      return { reason: 'QUOTA', cause: error };
+    }
+    const shortage = shortageOf(kind, request.payloadBytes, this.#os);
+    if (shortage !== null) return { reason: 'POOL_EXHAUSTED', pool: shortage.pool };
+    try {
+      return await this.#makeAdmitted(request, grant);
+    } catch (error) {
+      const reason = kind === 'transparent-2m' ? undefined : reasonOf(error);
       if (reason === undefined) throw error;
-      return new LargePagesUnavailable(reason, neededPages, this.#os.pagePool(kind), { cause: error });
+      return { reason, cause: error, pool: this.#os.pagePool(kind) };
     }
   }
 
@@ -105,17 +122,24 @@ export class SegmentAllocator {
     void freed.then(() => this.#freeing.delete(freed));
   }
 
-  async #make(request: SegmentRequest, grant: SegmentGrant): Promise<Segment> {
-    request.admit(grant.mappedBytes, grant.pageKind, this.unpopulatedBytes);
-    const fd = this.#os.create(request.label, grant.reservedBytes, grant.pageKind);
+  #make(request: SegmentRequest, grant: SegmentGrant): Promise<Segment> {
+    this.#admit(request, grant);
+    return this.#makeAdmitted(request, grant);
+  }
+
+  #admit(request: SegmentRequest, { mappedBytes, pageKind }: SegmentGrant): void {
+    request.admit(mappedBytes, pageKind, this.unpopulatedBytes);
+  }
+
+  async #makeAdmitted(request: SegmentRequest, hoped: SegmentGrant): Promise<Segment> {
+    const fd = this.#os.create(request.label, hoped.reservedBytes, hoped.pageKind);
     let resident: ResidentPart | null = null;
     try {
-      const { mappedBytes, pageBytes } = grant;
-      const part = { fd, offset: 0, bytes: mappedBytes, pageBytes, ofMachine: isOfMachine(grant.pageKind) };
-      await this.#populator.populate(part, request);
+      const numa = request.numaNode === undefined ? null : this.#os.preferNode(fd, request.numaNode);
+      const grant = { ...(await this.#populate(fd, hoped, request)), numa };
       if (request.locked === true && isOfMachine(grant.pageKind)) {
         resident = this.#os.keepResident(fd);
-        await resident.extendTo(mappedBytes);
+        await resident.extendTo(grant.mappedBytes);
       }
       this.#os.seal(fd);
       const onFreeing = (freed: Promise<void>) => this.#track(freed);
@@ -126,6 +150,53 @@ export class SegmentAllocator {
       throw error;
     }
   }
+
+  /** @returns what is granted then */
+  async #populate(fd: OwnedFd, hoped: SegmentGrant, request: SegmentRequest): Promise<SegmentGrant> {
+    const { mappedBytes, pageBytes, pageKind } = hoped;
+    const part = { fd, offset: 0, bytes: mappedBytes, pageBytes, ofMachine: isOfMachine(pageKind) };
+    if (pageKind !== 'transparent-2m') {
+      await this.#populator.populate(part, request);
+      return hoped;
+    }
+    let outcome: CollapseOutcome = 'collapsed';
+    const beforeStep = async (offset: number, bytes: number): Promise<void> => {
+      if (outcome === 'collapsed') outcome = await this.#os.collapse(fd, offset, bytes);
+    };
+    const { signal, onProgress } = request;
+    await this.#populator.populate(part, { signal, onProgress, beforeStep });
+    const reason = TRANSPARENT_REASON[outcome];
+    if (reason === null && (await this.#populator.run(() => this.#os.isCollapsed(fd), signal))) return hoped;
+    // What is there is good memory, and admitted: it is not made anew only to be some pages smaller.
+    const stepDowns = [...hoped.stepDowns, { pageKind, reason: reason ?? 'UNSUPPORTED' }];
+    return { ...hoped, pageKind: 'base', pageBytes: this.#os.basePageBytes, stepDowns };
+  }
+}
+
+/** Why there is no segment of some kind of pages. */
+interface Refusal {
+  readonly reason: FallbackReason;
+  readonly cause?: unknown;
+  readonly pool?: PagePool | undefined;
+}
+
+const TRANSPARENT_REASON: Readonly<Record<CollapseOutcome, FallbackReason | null>> = {
+  collapsed: null,
+  fragmented: 'POOL_EXHAUSTED',
+  refused: 'UNSUPPORTED',
+};
+
+/** What to throw under `require`. */
+function unavailable({ payloadBytes }: SegmentRequest, refusals: ReadonlyMap<LargeKind, Refusal>): unknown {
+  const { reason, pool, cause } = refusals.get('hugetlb-2m') ?? { reason: 'UNSUPPORTED' };
+  if (reason === 'QUOTA') return cause;
+  const gigabyte = refusals.get('hugetlb-1g');
+  return new LargePagesUnavailable(
+    reason,
+    { neededPages: pagesNeeded('hugetlb-2m', payloadBytes), pool },
+    gigabyte === undefined ? null : { neededPages: pagesNeeded('hugetlb-1g', payloadBytes), pool: gigabyte.pool },
+    { cause },
+  );
 }
 
 /** @throws RangeError when the rounded size is not a number that can be counted with. */
@@ -133,13 +204,14 @@ function grantOf(
   request: SegmentRequest,
   pageKind: PageKind,
   pageBytes: number,
-  fallbackReason: FallbackReason | null,
+  stepDowns: readonly StepDown[],
 ): SegmentGrant {
   const { payloadBytes, reserveBytes = 0, locked = false } = request;
   const mappedBytes = wholePages(payloadBytes, pageBytes);
   const reservedBytes = Math.max(mappedBytes, wholePages(reserveBytes, pageBytes));
-  const resident = locked || !isOfMachine(pageKind);
-  return { payloadBytes, mappedBytes, reservedBytes, pageKind, pageBytes, fallbackReason, locked: resident };
+  const fallbackReason = stepDowns.find((step) => step.pageKind === 'hugetlb-2m')?.reason ?? null;
+  const size = { payloadBytes, mappedBytes, reservedBytes, pageKind, pageBytes };
+  return { ...size, fallbackReason, stepDowns: [...stepDowns], locked: locked || !isOfMachine(pageKind), numa: null };
 }
 
 function wholePages(bytes: number, pageBytes: number): number {
@@ -148,8 +220,13 @@ function wholePages(bytes: number, pageBytes: number): number {
   throw new RangeError(`a segment of ${bytes} B, rounded up to ${pageBytes} B pages, is too large`);
 }
 
+/** Whether `admit` refused large pages only: under `auto`, smaller ones may do. */
+function isQuotaOfLargePages(error: unknown): boolean {
+  return error instanceof Error && 'fallback' in error && error.fallback === 'QUOTA';
+}
+
 /** What a refusal by the platform says about large pages; undefined when it says nothing about them. */
-function fallbackReasonOf(error: unknown): FallbackReason | undefined {
+function reasonOf(error: unknown): FallbackReason | undefined {
   if (!(error instanceof OsError)) return undefined;
   switch (error.code) {
     case 'ENOMEM':

@@ -1,44 +1,82 @@
-/** Which large pages we ask for, why a request may not get them, and what to tell whoever insisted. */
-import type { PageKind, PagePool } from '../os/os.ts';
+/** Why a request does not get the large pages that it hoped for, and what to tell whoever insisted on them. */
+import type { PagePool } from '../os/os.ts';
 
-/** The one large page kind that is asked for. */
-export const LARGE_PAGE_KIND: PageKind = 'hugetlb-2m';
-/** Its size, B. Known without a probe. */
-export const LARGE_PAGE_BYTES = 2 * 2 ** 20;
-
-export const FallbackReasons = ['SMALLER_THAN_PAGE', 'UNSUPPORTED', 'POOL_EXHAUSTED', 'NO_PRIVILEGE'] as const;
+/**
+ * In the order in which they are looked for. `POOL_EXHAUSTED` of transparent pages means that free memory is too fragmented for them;
+ * everything else that keeps the kernel from making them is `UNSUPPORTED`.
+ */
+export const FallbackReasons = [
+  'DISABLED',
+  'SMALLER_THAN_PAGE',
+  'UNSUPPORTED',
+  'QUOTA',
+  'POOL_EXHAUSTED',
+  'NO_PRIVILEGE',
+] as const;
 export type FallbackReason = (typeof FallbackReasons)[number];
 
-/** Large pages were required and are not to be had. */
+/** How many pages of one kind would have been needed, and how full their pool was. */
+export interface PageShortage {
+  readonly neededPages: number;
+  readonly pool: PagePool | undefined;
+}
+
+/** Large pages were required and are not to be had. Speaks of 2 MiB pages, the last that were tried. */
 export class LargePagesUnavailable extends Error {
   override readonly name = 'LargePagesUnavailable';
   readonly reason: FallbackReason;
   readonly neededPages: number;
-  /** How full the pool was. */
   readonly pool: PagePool | undefined;
 
-  constructor(reason: FallbackReason, neededPages: number, pool: PagePool | undefined, options?: ErrorOptions) {
-    super(explain(reason, neededPages, pool), options);
+  /** `gigabyte`: pages of 1 GiB would have done as well. */
+  constructor(reason: FallbackReason, shortage: PageShortage, gigabyte: PageShortage | null, options?: ErrorOptions) {
+    const needed = `${counted(shortage.neededPages, '2 MiB')} are required, but`;
+    super(`${needed} ${explain(reason, shortage, gigabyte)}`, options);
     this.reason = reason;
-    this.neededPages = neededPages;
-    this.pool = pool;
+    this.neededPages = shortage.neededPages;
+    this.pool = shortage.pool;
   }
 }
 
-function explain(reason: FallbackReason, neededPages: number, pool: PagePool | undefined): string {
-  const needed = `${neededPages} pages of ${LARGE_PAGE_BYTES / 2 ** 20} MiB`;
+const counted = (pages: number, size: string): string => `${pages} pages of ${size}`;
+
+function explain(reason: FallbackReason, shortage: PageShortage, gigabyte: PageShortage | null): string {
   switch (reason) {
+    case 'DISABLED':
+      return 'this broker was started without large pages: start it with `leasehold serve --huge-pages auto`, or ask with pages: auto';
     case 'SMALLER_THAN_PAGE':
-      return 'the request is smaller than one large page';
+      return 'the request is smaller than one of them: ask with pages: auto';
     case 'UNSUPPORTED':
-      return `${needed} are required, but this system has no such pages; ask with pages: auto or never`;
+      return 'this system has no such pages (see /sys/kernel/mm/hugepages): ask with pages: auto or never';
+    case 'QUOTA':
+      return 'they are more than the quota of large pages (largePageBytes) allows: ask for less, or with pages: auto';
     case 'NO_PRIVILEGE':
-      return `${needed} are required, but this process may not use them; see vm.hugetlb_shm_group, or ask with pages: auto`;
-    case 'POOL_EXHAUSTED': {
-      if (pool === undefined) return `${needed} are required, but there are not enough; ask with pages: auto`;
-      const freePages = Math.max(0, pool.freePages - pool.reservedPages);
-      const wantedPages = pool.totalPages + Math.max(1, neededPages - freePages);
-      return `${needed} are required, but ${freePages} of ${pool.totalPages} are free: sysctl vm.nr_hugepages=${wantedPages}`;
-    }
+      return 'this process may not use them: run the broker as a user in the group of vm.hugetlb_shm_group, or ask with pages: auto';
+    case 'POOL_EXHAUSTED':
+      return `${free(shortage)}: ${remedies(shortage, gigabyte)}`;
   }
+}
+
+function free({ pool }: PageShortage): string {
+  return pool === undefined ? 'there are not enough' : `${freePages(pool)} of ${pool.totalPages} are free`;
+}
+
+function remedies(shortage: PageShortage, gigabyte: PageShortage | null): string {
+  const reserved = `leasehold serve --huge-pages-reserve ${shortage.neededPages * 2}MiB`;
+  const pool =
+    shortage.pool === undefined
+      ? ''
+      : `\`sysctl vm.nr_hugepages=${wantedPages(shortage.neededPages, shortage.pool)}\`, `;
+  const either = `${pool}or start the broker with \`${reserved}\``;
+  if (gigabyte?.pool === undefined) return either;
+  const { neededPages, pool: large } = gigabyte;
+  const path = '/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages';
+  return `${either}; ${counted(neededPages, '1 GiB')} would do as well: write ${wantedPages(neededPages, large)} to ${path}`;
+}
+
+const freePages = (pool: PagePool): number => Math.max(0, pool.freePages - pool.reservedPages);
+
+/** What the pool must be set to. */
+function wantedPages(neededPages: number, pool: PagePool): number {
+  return pool.totalPages + Math.max(1, neededPages - freePages(pool));
 }

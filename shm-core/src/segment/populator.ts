@@ -25,6 +25,8 @@ export interface PartOfSegment {
 export interface PopulateOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: Progress | undefined;
+  /** Part of each step: what is to be done before the memory is populated. */
+  readonly beforeStep?: ((offset: number, bytes: number) => Promise<void>) | undefined;
 }
 
 export class Populator {
@@ -47,7 +49,7 @@ export class Populator {
   }
 
   /** @throws OsError (ENOMEM, ENOSPC); the signal's reason. Part of it may be populated then. */
-  async populate(part: PartOfSegment, { signal, onProgress }: PopulateOptions = {}): Promise<void> {
+  async populate(part: PartOfSegment, { signal, onProgress, beforeStep }: PopulateOptions = {}): Promise<void> {
     let pendingBytes = part.bytes;
     const count = (bytes: number): void => {
       pendingBytes -= bytes;
@@ -58,7 +60,11 @@ export class Populator {
     pendingBytes = part.bytes;
     try {
       for (const { offset, bytes } of stepsOf(part)) {
-        await this.#steps.run(() => this.#os.populate(part.fd, offset, bytes), signal);
+        const step = async (): Promise<void> => {
+          await beforeStep?.(offset, bytes);
+          await this.#os.populate(part.fd, offset, bytes);
+        };
+        await this.#steps.run(step, signal);
         count(bytes);
         onProgress?.(part.bytes - pendingBytes, part.bytes);
       }

@@ -5,6 +5,7 @@
 import type { OwnedFd, PageKind, ResidentPart, SegmentOs } from '../os/os.ts';
 import type { FallbackReason } from './large-pages.ts';
 import type { PartOfSegment, PopulateOptions, Populator } from './populator.ts';
+import type { StepDown } from './tiers.ts';
 
 /** Segments from here on are freed by the thread pool. */
 const BACKGROUND_CLOSE_BYTES = 4 * 2 ** 20;
@@ -19,10 +20,14 @@ export interface SegmentGrant {
   readonly reservedBytes: number;
   readonly pageKind: PageKind;
   readonly pageBytes: number;
-  /** Why the pages are less than `auto` looked for; null when they are not. */
+  /** Why there are no hugetlb pages of 2 MiB; null when these or larger ones were granted, and when none were looked for. */
   readonly fallbackReason: FallbackReason | null;
+  /** Every kind of pages that was looked for before this one, best first, and why it is not granted. */
+  readonly stepDowns: readonly StepDown[];
   /** Whether it is never swapped out. */
   readonly locked: boolean;
+  /** What became of the preferred NUMA node; null when none was asked for. */
+  readonly numa: 'applied' | 'unsupported' | null;
 }
 
 export interface SegmentParts {
