@@ -166,8 +166,8 @@ export const ERROR_CATALOGUE = {
   QUOTA_EXCEEDED: entry(
     'RESOURCE_EXHAUSTED',
     'retryable',
-    'A limit set for the broker or the user would be exceeded.',
-    'Delete what is no longer needed, ask for less, or raise the limit.',
+    'A quota of the user or of the broker would be exceeded; the metadata says which (`quota`), whose (`whose`: `uid:1000`, `broker`), and how much is `used`, the `limit` and `requested`.',
+    'Give back what is no longer needed, ask for less, or have the quota raised (`quotas.perUser`, `quotas.total`).',
   ),
   OUT_OF_MEMORY: entry(
     'RESOURCE_EXHAUSTED',
@@ -208,8 +208,8 @@ export const ERROR_CATALOGUE = {
   TOO_MANY_SESSIONS: entry(
     'RESOURCE_EXHAUSTED',
     'retryable',
-    'The user, or the broker, has as many connections as are allowed.',
-    'Close sessions that are not needed.',
+    'The user, or the broker, has as many sessions or connections as are allowed; of a quota, the metadata are those of QUOTA_EXCEEDED.',
+    'Close sessions that are not needed, or have the quota `sessions` raised.',
   ),
   FRAME_TOO_LARGE: entry(
     'INVALID_ARGUMENT',

@@ -59,6 +59,30 @@ describe('a LeaseholdError as a gRPC status', () => {
     expect(anyUnpack(quotaFailureAny, QuotaFailureSchema)?.violations).toMatchObject(quotaFailure);
   });
 
+  it('says of a quota whose it is and how much is missing, as QuotaFailure, from nothing but the metadata', () => {
+    const metadata = { quota: 'largePageBytes', whose: 'uid:1000', used: '65011712', limit: '67108864' };
+    const violationsOf = (error: LeaseholdError) => {
+      const [, detail = create(AnySchema)] = fromBinary(StatusSchema, detailBytes(toServiceError(error))).details;
+      return anyUnpack(detail, QuotaFailureSchema)?.violations.map(({ subject, description }) => [
+        subject,
+        description,
+      ]);
+    };
+    const exceeded = new LeaseholdError('QUOTA_EXCEEDED', 'no', { metadata: { ...metadata, requested: '4194304' } });
+    expect(violationsOf(exceeded)).toEqual([
+      ['uid:1000', 'largePageBytes: 4194304 B more than fit in the 67108864 B allowed, of which 65011712 B are taken'],
+    ]);
+    const sessions = { quota: 'sessions', whose: 'broker', used: '9', limit: '9', requested: '1' };
+    expect(violationsOf(new LeaseholdError('TOO_MANY_SESSIONS', 'no', { metadata: sessions }))).toEqual([
+      ['broker', 'sessions: 1 more than fit in the 9 allowed, of which 9 are taken'],
+    ]);
+    // Without the figures there is at least the message; without a name there is nothing to say.
+    expect(violationsOf(new LeaseholdError('QUOTA_EXCEEDED', 'no more', { metadata }))).toEqual([
+      ['uid:1000', 'largePageBytes: no more'],
+    ]);
+    expect(violationsOf(new LeaseholdError('QUOTA_EXCEEDED', 'no more'))).toBeUndefined();
+  });
+
   it('stays small whatever the error says, and keeps its reason', () => {
     const long = '📷'.repeat(100_000);
     const metadata = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`key${index}`, long]));

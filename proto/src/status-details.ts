@@ -1,6 +1,6 @@
 /**
  * LeaseholdError ↔ gRPC status. The reason travels as google.rpc.ErrorInfo inside a google.rpc.Status in the trailer
- * `grpc-status-details-bin`, which clients in every language know how to read.
+ * `grpc-status-details-bin`, which clients in every language know how to read; a quota that is exceeded also as google.rpc.QuotaFailure.
  *
  * Both directions are bounded: trailers stay below the 8 KiB that other implementations accept, and what a peer sends is
  * checked before it is believed.
@@ -52,6 +52,7 @@ const CODE_OF_BARE_STATUS: Partial<Record<GrpcStatusName, ErrorCode>> = {
   UNIMPLEMENTED: 'UNSUPPORTED_VERSION',
 };
 
+/** `extras` beside what the error's own metadata say. */
 export function toServiceError(error: LeaseholdError, extras: StatusExtras = {}): StatusError {
   const code = Code[ERROR_CATALOGUE[error.code].status];
   const message = bounded(error.message, MESSAGE_BYTES_MAX);
@@ -61,7 +62,7 @@ export function toServiceError(error: LeaseholdError, extras: StatusExtras = {})
     metadata: boundedMetadata(error.metadata),
   });
   const status = create(StatusSchema, { code, message, details: [anyPack(ErrorInfoSchema, info)] });
-  for (const detail of packExtras(extras)) {
+  for (const detail of packExtras({ quotaFailure: quotaFailureOf(error), ...extras })) {
     status.details.push(detail);
     // ErrorInfo is always kept; the others only help people.
     if (toBinary(StatusSchema, status).length > DETAILS_BYTES_MAX) status.details.pop();
@@ -69,6 +70,18 @@ export function toServiceError(error: LeaseholdError, extras: StatusExtras = {})
   const metadata = new grpc.Metadata();
   metadata.set(DETAILS_TRAILER, Buffer.from(toBinary(StatusSchema, status)));
   return Object.assign(new Error(message, { cause: error }), { code: code as number, details: message, metadata });
+}
+
+/** Of an error whose metadata name a quota, and whose it is. */
+function quotaFailureOf({ message, metadata }: LeaseholdError): NonNullable<StatusExtras['quotaFailure']> {
+  const { quota, whose, used, limit, requested } = metadata;
+  if (quota === undefined || whose === undefined) return [];
+  const counted = used !== undefined && limit !== undefined && requested !== undefined;
+  const unit = /bytes$/i.test(quota) ? ' B' : '';
+  const description = counted
+    ? `${quota}: ${requested}${unit} more than fit in the ${limit}${unit} allowed, of which ${used}${unit} are taken`
+    : `${quota}: ${message}`;
+  return [{ subject: whose, description }];
 }
 
 function packExtras({ badRequest = [], quotaFailure = [] }: StatusExtras): Any[] {

@@ -9,7 +9,7 @@ const NO_DESCRIPTORS = ['EMFILE', 'ENFILE', 'ETOOMANYREFS'];
 export function noDescriptors(error: unknown): LeaseholdError | null {
   if (!(error instanceof Error && 'code' in error && NO_DESCRIPTORS.includes(String(error.code)))) return null;
   return new LeaseholdError('QUOTA_EXCEEDED', `The broker has no file descriptors left: ${error.message}.`, {
-    metadata: { errno: String(error.code) },
+    metadata: { quota: 'descriptors', whose: 'broker', errno: String(error.code) },
     cause: error,
   });
 }

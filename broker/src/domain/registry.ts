@@ -79,8 +79,11 @@ export class Registry {
 
   async #make(creator: Session, specification: Specification, options: CreateOptions): Promise<OwnedMapping> {
     const { charges, memory, clock, beginAfter } = this.#options;
-    const { uid } = creator.peer;
-    const charge = charges.open({ uid, controlBytes: memory.basePageBytes, reservedBytes: 0 });
+    const charge = charges.open({
+      uid: creator.peer.uid,
+      controlBytes: memory.basePageBytes,
+      reservedBytes: specification.kind === 'mapping' ? specification.reserveBytes : 0,
+    });
     this.#lastId += 1n;
     const id = this.#lastId;
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -23,6 +23,9 @@ function extrasOf({ code, message, metadata }: LeaseholdError): StatusExtras {
   const { field } = metadata;
   if (field !== undefined) return { badRequest: [{ field, description: message }] };
   if (code === 'INVALID_NAME') return { badRequest: [{ field: 'name', description: message }] };
-  if (code === 'QUOTA_EXCEEDED') return { quotaFailure: [{ subject: 'broker', description: message }] };
+  // With `quota` in the metadata, what is said of it is made of that.
+  if (code === 'QUOTA_EXCEEDED' && metadata.quota === undefined) {
+    return { quotaFailure: [{ subject: 'broker', description: message }] };
+  }
   return {};
 }

@@ -2,6 +2,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import { LeaseholdError } from '@leasehold/proto';
 import type { Peer } from '../domain/policy.ts';
+import { QuotaExceeded } from '../domain/quotas.ts';
 import type { Session } from '../domain/session.ts';
 import { statusOf } from './failures.ts';
 import { OutgoingStream } from './outgoing-stream.ts';
@@ -74,9 +75,7 @@ export function watchStream<Request, Response>(
     const limit = core.limits.watchesPerSession;
     const count = watches.get(caller) ?? 0;
     if (count >= limit) {
-      throw new LeaseholdError('QUOTA_EXCEEDED', `A session may watch with ${limit} streams at once.`, {
-        metadata: { limit: String(limit) },
-      });
+      throw new QuotaExceeded({ quota: 'watches', whose: `session:${caller.id}`, used: count, limit, requested: 1 });
     }
     watches.set(caller, count + 1);
     const leave = () => void watches.set(caller, (watches.get(caller) ?? 1) - 1);
