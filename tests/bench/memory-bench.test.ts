@@ -77,9 +77,11 @@ describe('npm run bench:memory', () => {
     const { child, ended } = command(process.execPath, [MAIN, '--quick']);
     const { stderr: lines } = child;
     if (lines === null) throw new Error('stderr is no pipe');
+    const over = ended.then(({ stderr }) => Promise.reject(new Error(`it ended by itself: ${stderr}`)));
     let told = '';
     // By then it has set the pool, if it may.
-    while (!told.includes('hugetlb-2m')) told += (await once(lines, 'data'))[0];
+    while (!told.includes('hugetlb-2m')) told += (await Promise.race([once(lines, 'data'), over]))[0];
+    over.catch(() => undefined);
     child.kill('SIGINT');
     const { code, stderr } = await ended;
     expect(code, stderr).toBe(1);
