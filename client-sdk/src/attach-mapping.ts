@@ -15,11 +15,12 @@ export interface Attached {
 export async function attachMapping(
   session: Session,
   { name, id }: MappingInfo,
-  access: 'read' | 'write',
+  { access, forLeases }: { readonly access: 'read' | 'write'; readonly forLeases: boolean },
   limits: Limits,
 ): Promise<Attached> {
   const wanted = access === 'write' ? Access.WRITE : Access.READ;
-  const response = await session.mappings.attachMapping({ name, access: wanted }, session.call(limits.rest()));
+  const request = { name, access: wanted, forLeases };
+  const response = await session.mappings.attachMapping(request, session.call(limits.rest()));
   const attachmentId = response.attachment?.attachmentId ?? 0n;
   try {
     if (response.mapping?.id !== id) {

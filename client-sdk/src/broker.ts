@@ -1,6 +1,6 @@
 /** The connection to a broker: names to channels and mappings. One session; closing it closes everything opened through it. */
 import { BlockBound, checkName, IfExists, LeaseholdError, Lifetime, Overflow } from '@leasehold/proto';
-import { checkedChoice, checkedSize, optionalCount } from './arguments.ts';
+import { checkedChoice, checkedCount, checkedSize, optionalCount } from './arguments.ts';
 import { Channel, openSubscriber } from './channel.ts';
 import {
   brokerInfoFrom,
@@ -11,6 +11,7 @@ import {
   mappingLeasesFrom,
   pagePolicyTo,
 } from './convert.ts';
+import { createWithProgress } from './create-with-progress.ts';
 import { findBroker } from './find-broker.ts';
 import { Limits, rpcLimits, type WaitOptions } from './limits.ts';
 import { Mapping } from './mapping.ts';
@@ -52,6 +53,20 @@ interface CreateOptions extends WaitOptions {
 export interface MappingOptions extends CreateOptions {
   /** Payload, B. */
   readonly sizeBytes: number;
+  /** What `resize` may make it, B; default: it keeps its size. Costs addresses, no memory. */
+  readonly reserveBytes?: number;
+  /** Never swapped out, while the broker lives; an error when that cannot be promised. Large pages never are. Default false. */
+  readonly locked?: boolean;
+  /** Memory of this NUMA node first; `info.memory.numa` says whether that could be. */
+  readonly numaNode?: number;
+  /** Told while the broker populates the memory, after every 64 MiB. */
+  readonly onProgress?: (progress: PopulateProgress) => void;
+}
+
+/** How much of a mapping's memory is there, B. */
+export interface PopulateProgress {
+  readonly populatedBytes: number;
+  readonly totalBytes: number;
 }
 
 export interface ChannelOptions extends CreateOptions {
@@ -219,18 +234,26 @@ export class Broker implements AsyncDisposable {
     return openSubscriber(this.#session, name, options);
   }
 
-  /** @throws as `createChannel`, with MAPPING_EXISTS. */
+  /** @throws as `createChannel`, with MAPPING_EXISTS, MEMORY_NOT_LOCKABLE. */
   async createMapping(name: string, options: MappingOptions): Promise<Mapping> {
     const request = {
       name,
       sizeBytes: checkedSize('sizeBytes', options.sizeBytes),
+      reserveBytes: checkedSize('reserveBytes', options.reserveBytes),
+      locked: options.locked === true,
+      ...(options.numaNode === undefined ? {} : { numaNode: checkedCount('numaNode', options.numaNode, 0) }),
       pages: pagePolicyTo(options.pages),
       lifetime: lifetimeOf(options),
       ifExists: ifExistsOf(options),
       maxParticipants: optionalCount('maxParticipants', options.maxParticipants),
     };
-    const response = await this.#session.mappings.createMapping(request, this.#session.call(options));
-    return new Mapping(this.#session, mappingInfoFrom(response.mapping), response.created);
+    const { onProgress } = options;
+    const { mappings } = this.#session;
+    const { mapping, created } =
+      onProgress === undefined
+        ? await mappings.createMapping(request, this.#session.call(options))
+        : await createWithProgress(this.#session, request, { ...options, onProgress });
+    return new Mapping(this.#session, mappingInfoFrom(mapping), created);
   }
 
   /** @throws LeaseholdError MAPPING_NOT_FOUND, PERMISSION_DENIED. */

@@ -23,6 +23,11 @@ const PAGE_KINDS: Readonly<Record<number, PageKind>> = {
   [proto.PageKind.WINDOWS_LARGE]: 'windows-large',
 };
 
+const NUMA_PLACEMENTS: Readonly<Record<number, MemoryGrant['numa']>> = {
+  [proto.NumaPlacement.PREFERRED]: 'preferred',
+  [proto.NumaPlacement.UNSUPPORTED]: 'unsupported',
+};
+
 const PAGE_POLICIES: Readonly<Record<PagePolicy, proto.PagePolicy>> = {
   auto: proto.PagePolicy.AUTO,
   require: proto.PagePolicy.REQUIRE,
@@ -50,14 +55,26 @@ export const pagePolicyTo = (policy: PagePolicy | undefined): proto.PagePolicy =
 
 export function memoryGrantFrom(grant: proto.MemoryGrant | undefined): MemoryGrant {
   if (grant === undefined) throw new LeaseholdError('MALFORMED_MESSAGE', 'the broker did not say what it granted');
-  const reason = proto.FallbackReason[grant.fallbackReason];
   return {
     payloadBytes: Number(grant.payloadBytes),
     mappedBytes: Number(grant.mappedBytes),
+    reservedBytes: Number(grant.reservedBytes),
     pageKind: pageKindFrom(grant.pageKind),
     pageBytes: Number(grant.pageBytes),
-    fallbackReason: grant.fallbackReason === proto.FallbackReason.UNSPECIFIED || reason === undefined ? null : reason,
+    fallbackReason: fallbackReasonFrom(grant.fallbackReason),
+    stepDowns: grant.stepDowns.map(({ pageKind, reason }) => ({
+      pageKind: pageKindFrom(pageKind),
+      reason: fallbackReasonFrom(reason) ?? '',
+    })),
+    locked: grant.locked,
+    numa: NUMA_PLACEMENTS[grant.numa] ?? null,
   };
+}
+
+/** Null when there was none. One that this release does not know is told by its number. */
+function fallbackReasonFrom(reason: proto.FallbackReason): string | null {
+  if (reason === proto.FallbackReason.UNSPECIFIED) return null;
+  return proto.FallbackReason[reason] ?? String(reason);
 }
 
 export const principalFrom = (principal: proto.Principal | undefined): PrincipalInfo =>

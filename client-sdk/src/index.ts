@@ -1,9 +1,16 @@
 /** Leasehold's client: connect to the broker of this host, create channels and mappings, publish and subscribe without a copy. */
 
 export { checkName, type ErrorCode, LeaseholdError } from '@leasehold/proto';
-export type { PageKind, ViewMode } from '@leasehold/shm-core/internal';
+export type { Advice, AdviceOutcome, PageKind, ViewMode } from '@leasehold/shm-core/internal';
 export { monotonicNs } from '@leasehold/shm-core/internal';
-export { Broker, type ChannelOptions, type ConnectOptions, connect, type MappingOptions } from './broker.ts';
+export {
+  Broker,
+  type ChannelOptions,
+  type ConnectOptions,
+  connect,
+  type MappingOptions,
+  type PopulateProgress,
+} from './broker.ts';
 export { Channel } from './channel.ts';
 export { type BrokerSockets, findBroker, runtimeDirCandidates, type WhereToLook } from './find-broker.ts';
 export { Frame, type FrameInfo } from './frame.ts';
@@ -11,7 +18,8 @@ export { Lease } from './lease.ts';
 export type { LossReason } from './lease-errors.ts';
 export type { WaitOptions } from './limits.ts';
 export { Loan, type PublishOptions } from './loan.ts';
-export { type LeaseOptions, Mapping, MappingAttachment, type TryLeaseOptions } from './mapping.ts';
+export { type LeaseOptions, Mapping, type ResizeOptions, type TryLeaseOptions } from './mapping.ts';
+export { MappingAttachment } from './mapping-attachment.ts';
 export type { OpenPublisherOptions } from './open-publisher.ts';
 export type {
   BrokerInfo,
@@ -33,3 +41,4 @@ export type { ReadonlyBytes } from './readonly-bytes.ts';
 export { openRpcSession, type RpcSession, type RpcSessionOptions } from './rpc-session.ts';
 export { type SubscribeOptions, Subscriber } from './subscriber.ts';
 export type { WaitStrategy } from './waiting.ts';
+export { MappingWindow } from './window.ts';

@@ -9,7 +9,7 @@ import type { LeaseClock } from './lease-clock.ts';
 import type { LossReason } from './lease-errors.ts';
 import type { LeasePages } from './lease-pages.ts';
 import type { LeaseTerms } from './lease-terms.ts';
-import { LeaseViews } from './lease-views.ts';
+import { PayloadViews } from './payload-views.ts';
 
 /** Above all times there are. */
 const TIME_NS_LIMIT = 2 ** 62;
@@ -18,7 +18,6 @@ export interface SeatParts {
   readonly name: string;
   readonly mode: LockMode;
   readonly mapping: AttachedMapping;
-  readonly payloadBytes: number;
   readonly terms: LeaseTerms;
   readonly clock: LeaseClock;
   readonly broker: LeaseBroker;
@@ -34,7 +33,7 @@ export class LeaseSeat {
   readonly clock: LeaseClock;
   readonly broker: LeaseBroker;
   readonly pages: LeasePages | null;
-  readonly views: LeaseViews;
+  readonly views: PayloadViews;
   readonly #mapping: AttachedMapping;
   readonly #lock: ParticipantLock;
   #hold: Hold | null = null;
@@ -56,7 +55,7 @@ export class LeaseSeat {
     this.clock = clock;
     this.broker = broker;
     this.pages = parts.pages;
-    this.views = new LeaseViews(parts.name, mapping.data, parts.payloadBytes);
+    this.views = new PayloadViews(parts.name, mapping);
     this.#mapping = mapping;
     this.#lock = new ParticipantLock({
       lock: mapping.lock,

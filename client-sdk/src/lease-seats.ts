@@ -57,7 +57,7 @@ export class MappingSeats {
     const session = this.#session;
     return session.opening({ timeoutMs: ATTACH_TIMEOUT_MS }, async (limits) => {
       const access = mode === 'exclusive' ? 'write' : 'read';
-      const attached = await attachMapping(session, this.#mapping, access, limits);
+      const attached = await attachMapping(session, this.#mapping, { access, forLeases: true }, limits);
       try {
         const seat = new OpenSeat(session, this.#mapping, { mode, onDeleted: () => this.look() }, attached);
         session.adopt(seat);
@@ -103,7 +103,7 @@ export class OpenSeat implements SessionChild {
   /** @throws LeaseholdError MALFORMED_MESSAGE; the attachment is the caller's then. */
   constructor(
     session: Session,
-    { name, memory }: MappingInfo,
+    { name }: MappingInfo,
     { mode, onDeleted }: { readonly mode: LockMode; readonly onDeleted: () => void },
     attached: Attached,
   ) {
@@ -115,7 +115,6 @@ export class OpenSeat implements SessionChild {
       name,
       mode,
       mapping,
-      payloadBytes: memory.payloadBytes,
       terms: leaseTermsFrom(leaseTerms),
       clock: session.clock,
       broker: new SessionLeaseBroker(session, name, mapping, attachmentId),

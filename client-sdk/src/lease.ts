@@ -3,12 +3,13 @@
  * before the lock is given back; nobody gets bytes from it once it is over, or taken away, whatever this process has slept through.
  */
 import { LeaseholdError } from '@leasehold/proto';
-import type { Hold, LockMode } from '@leasehold/shm-core/internal';
+import type { Advice, AdviceOutcome, Hold, LockMode } from '@leasehold/shm-core/internal';
 import type { Timed } from './lease-clock.ts';
 import { type LossReason, leaseLost, leaseReleased, leaseViewStolen } from './lease-errors.ts';
 import type { LeaseSeat } from './lease-seat.ts';
 import { grantedTtlNs } from './lease-terms.ts';
 import type { ReadonlyBytes } from './readonly-bytes.ts';
+import { MappingWindow } from './window.ts';
 
 /** Part of the TTL after which it is renewed: before a third of it is gone. */
 const RENEW_AFTER = 0.3;
@@ -48,6 +49,7 @@ export class Lease<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBytes | Ui
   #deadlineNs: number;
   #state = HELD;
   #bytes: Uint8Array<ArrayBuffer> | null = null;
+  #windows: Set<MappingWindow> | null = null;
   #why: LeaseholdError | null = null;
   #lost: AbortController | null = null;
   #signal: AbortSignal | undefined;
@@ -85,13 +87,46 @@ export class Lease<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBytes | Ui
    * The payload, exactly; made at the first use. Empty once the lease is over, and what was taken from here before becomes empty then.
    * Every use looks whether the lease is still held: keep what it gives for an inner loop. Native code that works on it in the
    * background must be done before the lease ends.
-   * @throws LeaseholdError INVALID_SIZE when the mapping is larger than one view can be.
+   * After a change of the mapping's size it is another array, and the one before is empty.
+   * @throws LeaseholdError INVALID_SIZE when the mapping is larger than one view can be: use `window`; CORRUPT_MEMORY.
    */
   get bytes(): Bytes {
     if (!this.#usable()) return NOTHING as ReadonlyBytes as Bytes;
-    this.#bytes ??= this.#seat.views.open();
+    const { views } = this.#seat;
+    if (this.#bytes !== null && !views.isWhole(this.#bytes)) {
+      views.close(this.#bytes);
+      this.#bytes = null;
+    }
+    this.#bytes ??= views.open();
     // A reader's memory is mapped read-only, and its type has no way to write: `Mapping.lease` pairs the two.
     return this.#bytes as ReadonlyBytes as Bytes;
+  }
+
+  /**
+   * A part of the payload, until it is closed or the lease is over.
+   * @throws LeaseholdError INVALID_SIZE when it is not within the payload; LEASE_LOST; CLOSED when it was released; CORRUPT_MEMORY.
+   */
+  window(offset: number, length: number): MappingWindow<Bytes> {
+    this.#checkUsable();
+    this.#windows ??= new Set();
+    const window: MappingWindow<Bytes> = new MappingWindow(this.#seat.views, offset, length, (intact) => {
+      this.#windows?.delete(window);
+      if (!intact) throw leaseViewStolen(this.#seat.name);
+    });
+    this.#windows.add(window);
+    return window;
+  }
+
+  /** What this process is going to do with the payload. Never changes it. @throws LeaseholdError OUT_OF_MEMORY (`populate`), LEASE_LOST, CLOSED. */
+  advise(advice: Advice): AdviceOutcome {
+    this.#checkUsable();
+    return this.#seat.views.advise(advice);
+  }
+
+  /** @internal What the broker calls it. @throws LeaseholdError LEASE_LOST, CLOSED. */
+  get holdId(): bigint {
+    this.#checkUsable();
+    return this.#hold.id;
   }
 
   /** When it ends unless it is renewed, ns of CLOCK_MONOTONIC, as `monotonicNs` gives it. */
@@ -223,7 +258,26 @@ export class Lease<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBytes | Ui
   #detach(): boolean {
     const bytes = this.#bytes;
     this.#bytes = null;
-    return bytes === null || this.#seat.views.close(bytes);
+    const intact = bytes === null || this.#seat.views.close(bytes);
+    return this.#windows === null ? intact : this.#closeWindows(this.#windows) && intact;
+  }
+
+  #closeWindows(windows: Set<MappingWindow>): boolean {
+    this.#windows = null;
+    let intact = true;
+    for (const window of windows) {
+      try {
+        window.close();
+      } catch {
+        intact = false;
+      }
+    }
+    return intact;
+  }
+
+  /** @internal The mapping is smaller now: no view reaches beyond it. */
+  trim(): void {
+    this.#detach();
   }
 
   #giveUpStolen(): never {

@@ -1,15 +1,16 @@
 /** A mapping by name: leases of its one readers-writer lock, and attachments past it, for those who agree otherwise. */
 
-import { constants } from 'node:buffer';
 import { LeaseholdError } from '@leasehold/proto';
-import type { AttachedMapping, LockMode } from '@leasehold/shm-core/internal';
-import { checkedChoice, checkedCount } from './arguments.ts';
-import { type Attached, attachMapping } from './attach-mapping.ts';
+import type { LockMode } from '@leasehold/shm-core/internal';
+import { checkedChoice, checkedCount, checkedSize } from './arguments.ts';
+import { attachMapping } from './attach-mapping.ts';
+import { mappingInfoFrom } from './convert.ts';
 import type { Lease } from './lease.ts';
 import { mappingDeleted } from './lease-errors.ts';
 import type { MappingSeats } from './lease-seats.ts';
 import { grantedTtlNs } from './lease-terms.ts';
 import { Limits, throwIfAborted, type WaitOptions, withLimits } from './limits.ts';
+import { MappingAttachment } from './mapping-attachment.ts';
 import type { MappingInfo } from './plain-types.ts';
 import type { ReadonlyBytes } from './readonly-bytes.ts';
 import type { Session } from './session.ts';
@@ -38,21 +39,32 @@ export interface LeaseOptions extends TryLeaseOptions {
   readonly maxTries?: number;
 }
 
+export interface ResizeOptions extends WaitOptions {
+  /** To make it smaller: an exclusive lease that this process has. Without one, `resize` takes one for as long as it needs it. */
+  readonly lease?: Lease<Uint8Array>;
+  /** How long to wait for that lease, ms; default 5,000. */
+  readonly waitMs?: number;
+}
+
 export class Mapping {
   readonly name: string;
   /** Whether this process created it just now. */
   readonly created: boolean;
-  /** The mapping as it was when this was opened. */
-  readonly info: MappingInfo;
   readonly #session: Session;
+  #info: MappingInfo;
   #known: MappingSeats | null = null;
 
   /** @internal */
   constructor(session: Session, info: MappingInfo, created: boolean) {
     this.#session = session;
     this.name = info.name;
-    this.info = info;
+    this.#info = info;
     this.created = created;
+  }
+
+  /** The mapping as it was when this was opened, or resized by it. */
+  get info(): MappingInfo {
+    return this.#info;
   }
 
   /** Whether the last exclusive holder was removed, and nobody has declared the data good since: now, once this process leases it. */
@@ -132,8 +144,7 @@ export class Mapping {
 
   /**
    * Maps it into this process, past the lock: for memory whose users agree among themselves otherwise.
-   * @throws LeaseholdError MAPPING_NOT_FOUND, PERMISSION_DENIED, PARTICIPANTS_EXHAUSTED, TIMED_OUT, ABORTED, BROKER_LOST;
-   *   INVALID_SIZE when it is larger than one view can be.
+   * @throws LeaseholdError MAPPING_NOT_FOUND, PERMISSION_DENIED, PARTICIPANTS_EXHAUSTED, TIMED_OUT, ABORTED, BROKER_LOST.
    */
   attach(access: 'read', options?: WaitOptions): Promise<MappingAttachment<ReadonlyBytes>>;
   attach(access: 'write', options?: WaitOptions): Promise<MappingAttachment<Uint8Array>>;
@@ -141,64 +152,62 @@ export class Mapping {
     const session = this.#session;
     return session.opening(options, async (limits) => {
       checkedChoice('access', access, ['read', 'write']);
-      const { payloadBytes } = this.info.memory;
-      if (payloadBytes > constants.MAX_LENGTH) {
-        throw new LeaseholdError(
-          'INVALID_SIZE',
-          `${this.name} has ${payloadBytes} B; one view may have ${constants.MAX_LENGTH} B`,
-        );
-      }
-      const attached = await attachMapping(session, this.info, access, limits);
-      return new MappingAttachment(session, attached, payloadBytes);
+      const attached = await attachMapping(session, this.info, { access, forLeases: false }, limits);
+      const { pageBytes, pageKind } = this.info.memory;
+      const grow = (atLeastBytes: number) => this.grow(atLeastBytes);
+      return new MappingAttachment({ session, name: this.name, attached, pageBytes, pageKind, grow });
     });
+  }
+
+  /**
+   * Changes how much of its reservation (`reserveBytes` at its creation) is there, for everybody at once; nobody maps anything anew, and
+   * `bytes` taken after it show the new size. What is given back reads as zero when it is there again. Making it smaller needs the
+   * exclusive lease, which is taken for it unless one is given. A failure leaves the old size.
+   * @returns the mapping as it is now. @throws LeaseholdError INVALID_SIZE beyond the reservation; QUOTA_EXCEEDED, OUT_OF_MEMORY,
+   *   LARGE_PAGES_UNAVAILABLE, MEMORY_NOT_LOCKABLE; LEASE_TIMEOUT, LEASE_LOST; INVALID_STATE: another session has its large pages
+   *   attached past the lock; MAPPING_DELETED, MAPPING_NOT_FOUND, PERMISSION_DENIED, TIMED_OUT, ABORTED, BROKER_LOST.
+   */
+  async resize(sizeBytes: number, options: ResizeOptions = {}): Promise<MappingInfo> {
+    const limits = new Limits(options);
+    if (options.lease !== undefined) return this.#resizeUnder(options.lease, sizeBytes, limits);
+    try {
+      return await this.#resize({ sizeBytes, holdId: 0n, onlyGrow: false }, limits);
+    } catch (error) {
+      if (!(error instanceof LeaseholdError) || error.code !== 'LEASE_REQUIRED') throw error;
+    }
+    const { signal, waitMs } = options;
+    using lease = await this.lease('exclusive', { ...(signal && { signal }), ...(waitMs !== undefined && { waitMs }) });
+    return await this.#resizeUnder(lease, sizeBytes, limits);
+  }
+
+  /** As `resize`, but never makes it smaller: when so much is there already, nothing happens. */
+  grow(atLeastBytes: number, options: WaitOptions = {}): Promise<MappingInfo> {
+    return this.#resize({ sizeBytes: atLeastBytes, holdId: 0n, onlyGrow: true }, new Limits(options));
+  }
+
+  async #resizeUnder(lease: Lease<Uint8Array>, sizeBytes: number, limits: Limits): Promise<MappingInfo> {
+    const info = await this.#resize({ sizeBytes, holdId: lease.holdId, onlyGrow: false }, limits);
+    lease.trim();
+    return info;
+  }
+
+  async #resize(
+    { sizeBytes, ...request }: { sizeBytes: number; holdId: bigint; onlyGrow: boolean },
+    limits: Limits,
+  ): Promise<MappingInfo> {
+    const { name, id: mappingId } = this.#info;
+    const { mapping } = await this.#session.mappings.resizeMapping(
+      { name, mappingId, sizeBytes: checkedSize('sizeBytes', sizeBytes), ...request },
+      this.#session.call(limits.rest()),
+    );
+    this.#info = mappingInfoFrom(mapping);
+    return this.#info;
   }
 
   /** Frees the name at once; whoever has it attached keeps it until it detaches. @throws LeaseholdError MAPPING_NOT_FOUND, PERMISSION_DENIED. */
   async delete(options: WaitOptions = {}): Promise<void> {
     await this.#session.mappings.deleteMapping({ name: this.name }, this.#session.call(options));
     this.#known?.look();
-  }
-}
-
-/** A mapping, mapped. `bytes` is exactly the payload; its length is 0 after `close`. */
-export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> implements AsyncDisposable {
-  readonly #session: Session;
-  readonly #mapping: AttachedMapping;
-  readonly #attachmentId: bigint;
-  readonly #bytes: Uint8Array;
-  #closing: Promise<void> | null = null;
-
-  /** @internal */
-  constructor(session: Session, { mapping, attachmentId }: Attached, payloadBytes: number) {
-    this.#session = session;
-    this.#mapping = mapping;
-    this.#attachmentId = attachmentId;
-    this.#bytes = new Uint8Array(mapping.data.view(0, payloadBytes));
-    session.adopt(this);
-  }
-
-  get bytes(): Bytes {
-    // A reader's memory is mapped read-only, and its type has no way to write: `attach` pairs the two.
-    return this.#bytes as ReadonlyBytes as Bytes;
-  }
-  /** Whether the mapping's name is gone. */
-  get deleted(): boolean {
-    return this.#closing === null && this.#mapping.lock.deleted;
-  }
-
-  /** Detaches `bytes` and unmaps. Idempotent. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
-    this.#mapping.release();
-    this.#session.release(this);
-    await this.#session.detach(this.#attachmentId);
   }
 }
 

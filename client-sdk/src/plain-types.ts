@@ -22,15 +22,23 @@ export interface FrameFormat {
 
 /** The memory that was granted. */
 export interface MemoryGrant {
-  /** As asked, B. */
+  /** What may be used, B: as asked at first, then as resized. */
   readonly payloadBytes: number;
-  /** Whole pages, B. */
+  /** What is there for it: whole pages, B. */
   readonly mappedBytes: number;
+  /** What it may grow to, whole pages, B; `mappedBytes` when it keeps its size. */
+  readonly reservedBytes: number;
   readonly pageKind: PageKind;
   /** Size of one page, B. */
   readonly pageBytes: number;
   /** Why it is less than `auto` hoped for, for example `POOL_EXHAUSTED`; null when it is not. */
   readonly fallbackReason: string | null;
+  /** The kinds of pages that `auto` would have liked better, best first, and why they were not to be had. */
+  readonly stepDowns: readonly { readonly pageKind: PageKind; readonly reason: string }[];
+  /** Whether it is never swapped out. */
+  readonly locked: boolean;
+  /** What became of the wish for a NUMA node; null when there was none. */
+  readonly numa: 'preferred' | 'unsupported' | null;
 }
 
 /** A client process, as the kernel and the broker name it. */

@@ -13,6 +13,8 @@ import { type MappingSpecification, payloadSize } from './specification.ts';
 
 export interface ResizeRequest {
   readonly name: string;
+  /** Only this one of that name; 0: whichever has it. */
+  readonly mappingId: bigint;
   readonly sizeBytes: bigint;
   /** The caller's exclusive lease; needed to make it smaller. */
   readonly holdId: bigint;
@@ -34,6 +36,7 @@ export async function resizeMapping(
   core.authorise(caller.peer, 'write', request.name);
   core.requireNotDraining();
   const mapping = core.registry.require(request.name);
+  if (request.mappingId !== 0n && request.mappingId !== mapping.id) throw deletedMeanwhile(mapping.name);
   checkReserved(mapping, wantedBytes);
   await whileCalled(caller, signal, (life) =>
     mapping.resizes

@@ -108,7 +108,6 @@ export class LeaseWorld {
       name: 'table',
       mode,
       mapping,
-      payloadBytes: PAYLOAD_BYTES,
       terms: TERMS,
       clock,
       broker: this.#brokerFor(index),

@@ -468,6 +468,13 @@ export declare type ResizeMappingRequest = Message<"leasehold.v1.ResizeMappingRe
    * @generated from field: bool only_grow = 4;
    */
   onlyGrow: boolean;
+
+  /**
+   * Only this one of that name; 0: whichever has it.
+   *
+   * @generated from field: uint64 mapping_id = 5;
+   */
+  mappingId: bigint;
 };
 
 /**

@@ -1,0 +1,160 @@
+/**
+ * A mapping, mapped into this process past its lock. Invariants: nothing is viewed beyond the payload that is there when it is asked for;
+ * after `close` every view of it is empty.
+ */
+import { LeaseholdError } from '@leasehold/proto';
+import type { Advice, AdviceOutcome, AttachedMapping, PageKind, VectorMemory } from '@leasehold/shm-core/internal';
+import type { Attached } from './attach-mapping.ts';
+import { PayloadViews } from './payload-views.ts';
+import type { ReadonlyBytes } from './readonly-bytes.ts';
+import type { Session } from './session.ts';
+import { MappingWindow } from './window.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/** What an attachment needs of the mapping it is of. @internal */
+export interface AttachmentParts {
+  readonly session: Session;
+  readonly name: string;
+  readonly attached: Attached;
+  readonly pageBytes: number;
+  readonly pageKind: PageKind;
+  /** Makes the payload at least so large, B. */
+  readonly grow: (atLeastBytes: number) => Promise<unknown>;
+}
+
+export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> implements AsyncDisposable {
+  readonly #parts: AttachmentParts;
+  readonly #mapping: AttachedMapping;
+  readonly #views: PayloadViews;
+  readonly #windows = new Set<MappingWindow>();
+  #bytes: Uint8Array<ArrayBuffer> | null = null;
+  #closing: Promise<void> | null = null;
+
+  /** @internal */
+  constructor(parts: AttachmentParts) {
+    this.#parts = parts;
+    this.#mapping = parts.attached.mapping;
+    this.#views = new PayloadViews(parts.name, this.#mapping);
+    parts.session.adopt(this);
+  }
+
+  /**
+   * Exactly the payload, as large as it is now: after a change of its size this is another array, and the one before is empty. Of length
+   * 0 after `close`. @throws LeaseholdError INVALID_SIZE when it is larger than one view can be: use `window`; CORRUPT_MEMORY.
+   */
+  get bytes(): Bytes {
+    if (this.#closing !== null) return NOTHING as ReadonlyBytes as Bytes;
+    if (this.#bytes !== null && !this.#views.isWhole(this.#bytes)) {
+      this.#views.close(this.#bytes);
+      this.#bytes = null;
+    }
+    this.#bytes ??= this.#views.open();
+    // A reader's memory is mapped read-only, and its type has no way to write: `attach` pairs the two.
+    return this.#bytes as ReadonlyBytes as Bytes;
+  }
+
+  /** What is there now, B. @throws LeaseholdError CLOSED, CORRUPT_MEMORY. */
+  get sizeBytes(): number {
+    this.#checkOpen();
+    return this.#views.sizeBytes;
+  }
+  /** What it may grow to without being mapped anew, whole pages, B. */
+  get reservedBytes(): number {
+    return this.#mapping.data.mappedBytes;
+  }
+  /** Whether the mapping's name is gone. */
+  get deleted(): boolean {
+    return this.#closing === null && this.#mapping.lock.deleted;
+  }
+
+  /**
+   * A part of the payload, for as long as it is not closed. A window that reaches beyond what is left when the mapping is made smaller
+   * must not be used any more. @throws LeaseholdError INVALID_SIZE, CLOSED, CORRUPT_MEMORY.
+   */
+  window(offset: number, length: number): MappingWindow<Bytes> {
+    this.#checkOpen();
+    const window: MappingWindow<Bytes> = new MappingWindow(this.#views, offset, length, (intact) => {
+      this.#windows.delete(window);
+      if (!intact) throw viewStolen(this.#parts.name);
+    });
+    this.#windows.add(window);
+    return window;
+  }
+
+  /** What this process is going to do with the payload. Never changes it. @throws LeaseholdError OUT_OF_MEMORY (`populate`), CLOSED. */
+  advise(advice: Advice): AdviceOutcome {
+    this.#checkOpen();
+    return this.#views.advise(advice);
+  }
+
+  /** The payload as `SharedVector` takes it; as long as this attachment. Readers give it to `SharedVector.open`. */
+  get memory(): VectorMemory {
+    const { data } = this.#mapping;
+    const { pageBytes, grow } = this.#parts;
+    const checkDiscard = (): void => this.#checkDiscard();
+    const sizeOf = (): number => this.sizeBytes;
+    return {
+      get sizeBytes() {
+        return sizeOf();
+      },
+      pageBytes,
+      bytes: (offset, length) => data.bytes(offset, length),
+      words32: (offset, count) => data.words32(offset, count),
+      discard: (offset, length) => {
+        checkDiscard();
+        data.discard(offset, length);
+      },
+      populate: (offset, length) => data.populate(offset, length),
+      grow: async (atLeastBytes) => {
+        await grow(atLeastBytes);
+      },
+    };
+  }
+
+  /** What is left of a pool of large pages may go to others, and a reader that touches a given back page is killed then. */
+  #checkDiscard(): void {
+    const { name, pageKind } = this.#parts;
+    if (!pageKind.startsWith('hugetlb-')) return;
+    throw new LeaseholdError(
+      'INVALID_STATE',
+      `${name} consists of large pages, which cannot be given back while others may look at them; make it smaller with mapping.resize`,
+    );
+  }
+
+  #checkOpen(): void {
+    if (this.#closing === null) return;
+    throw new LeaseholdError('CLOSED', `this attachment of ${this.#parts.name} is closed`);
+  }
+
+  /** Detaches every view and unmaps. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { session, attached } = this.#parts;
+    let stolen: unknown;
+    for (const window of this.#windows) {
+      try {
+        window.close();
+      } catch (error) {
+        stolen ??= error;
+      }
+    }
+    this.#mapping.release();
+    session.release(this);
+    await session.detach(attached.attachmentId);
+    if (stolen !== undefined) throw stolen;
+  }
+}
+
+export const viewStolen = (name: string): LeaseholdError =>
+  new LeaseholdError(
+    'VIEW_STOLEN',
+    `a window of ${name} was transferred or detached by somebody else, who can still reach the memory; copy what must travel`,
+  );
