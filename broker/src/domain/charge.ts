@@ -37,7 +37,7 @@ export class Charges {
   /** @throws {LeaseholdError} QUOTA_EXCEEDED */
   open({ uid, controlBytes, reservedBytes }: NewCharge): Charge {
     const { quota } = this.#options;
-    const taken = quota.take(uid, { mappings: 1, descriptors: DESCRIPTORS, reservedBytes });
+    const taken = quota.take(uid, { mappings: 1, descriptors: DESCRIPTORS });
     return new Charge({ taken, controlBytes, reservedBytes }, (bytes, promised) => this.#spare(bytes, promised));
   }
 

@@ -152,7 +152,7 @@ describe('the limits', () => {
   });
 
   it('are refused when nothing is called so', () => {
-    const total = { colours: 3 };
+    const total: Record<string, number> = { colours: 3 };
     expect(() => quotaLimits(1000, { total })).toThrow(/^quotas\.total\.colours is no quota; there are bytes, /);
   });
 });

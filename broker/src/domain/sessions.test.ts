@@ -31,10 +31,11 @@ describe('sessions', () => {
     const { core, open } = fakeWorld({ quotas: { perUser: { sessions: 1 } } });
     const session = open();
     const { attachMapping, createMapping, claimTicket } = await import('./mapping-operations.ts');
-    const request = { name: 'm', sizeBytes: 1n, pages: 'never', lifetime: 'persistent', maxParticipants: 0 } as const;
+    const request = { name: 'm', sizeBytes: 1n, reserveBytes: 0n, lifetime: 'persistent', maxParticipants: 0 } as const;
     const signal = new AbortController().signal;
-    await createMapping(core, session, request, { ifExists: 'fail', signal });
-    const { ticket } = await attachMapping(core, session, 'm', 'read');
+    const memory = { pages: 'never', locked: false, numaNode: null } as const;
+    await createMapping(core, session, { ...request, ...memory }, { ifExists: 'fail', signal });
+    const { ticket } = await attachMapping(core, session, { name: 'm', access: 'read', forLeases: false });
     claimTicket(core, session, ticket.bytes);
     core.endSession(session, false);
     expect(session.ended).toBe(true);

@@ -54,7 +54,7 @@ export class FakeMapping implements MappingMemory {
   readonly spec: BrokerMappingSpec;
   readonly log: string[] = [];
   readonly joined = new Map<number, NewParticipant>();
-  readonly grant: SegmentGrant;
+  grant: SegmentGrant;
   readonly head: number;
   published: number;
   endMarks = 0;
@@ -64,14 +64,30 @@ export class FakeMapping implements MappingMemory {
   readonly #pages = new Map<number, ParticipantPage>();
   /** Makes joins wait until it resolves, or fail. */
   joining: Promise<void> = Promise.resolve();
+  /** Makes changes of its size wait until it resolves, or fail. */
+  resizing: Promise<void> = Promise.resolve();
 
   constructor(spec: BrokerMappingSpec) {
     this.spec = spec;
     this.head = spec.head ?? 0;
     this.published = this.head;
-    const mappedBytes = Math.ceil(spec.payloadBytes / PAGE_BYTES) * PAGE_BYTES;
-    const { payloadBytes } = spec;
-    this.grant = { payloadBytes, mappedBytes, pageKind: 'base', pageBytes: PAGE_BYTES, fallbackReason: null };
+    const { payloadBytes, reserveBytes = 0, locked = false } = spec;
+    const mappedBytes = this.mappedBytesFor(payloadBytes);
+    const reservedBytes = Math.max(mappedBytes, this.mappedBytesFor(reserveBytes));
+    const asked = { fallbackReason: null, stepDowns: [], locked, numa: null };
+    this.grant = { payloadBytes, mappedBytes, reservedBytes, pageKind: 'base', pageBytes: PAGE_BYTES, ...asked };
+  }
+  mappedBytesFor(payloadBytes: number): number {
+    return Math.ceil(payloadBytes / PAGE_BYTES) * PAGE_BYTES;
+  }
+  async grow(payloadBytes: number, signal?: AbortSignal): Promise<void> {
+    await this.resizing;
+    signal?.throwIfAborted();
+    this.grant = { ...this.grant, payloadBytes, mappedBytes: this.mappedBytesFor(payloadBytes) };
+  }
+  async shrink(payloadBytes: number): Promise<void> {
+    await this.resizing;
+    this.grant = { ...this.grant, payloadBytes, mappedBytes: this.mappedBytesFor(payloadBytes) };
   }
   get chargedBytes(): number {
     return this.grant.mappedBytes + (1 + this.joined.size) * PAGE_BYTES;
@@ -126,6 +142,8 @@ export class FakeMemory implements MemorySource {
   readonly basePageBytes = PAGE_BYTES;
   readonly mappings: FakeMapping[] = [];
   availableBytes = 2 ** 40;
+  unpopulatedBytes = 0;
+  promisedBytes = 0;
   /** Makes creations wait until it resolves, or fail. */
   creating: Promise<void> = Promise.resolve();
 
