@@ -11,7 +11,7 @@ import { descriptorsCheck, openFilesMax, systemBounds } from './descriptors.ts';
 import { BrokerCore, type CoreObserver } from './domain/broker-core.ts';
 import { DEFAULT_LIMITS, type Limits } from './domain/limits.ts';
 import { ownerOnly, type Policy } from './domain/policy.ts';
-import type { Clock } from './domain/ports.ts';
+import type { Clock, MemorySource } from './domain/ports.ts';
 import { type QuotaSettings, quotaLimits } from './domain/quota-limits.ts';
 import { guardedClock } from './guarded-clock.ts';
 import { linuxMemory, systemClock, systemEntropy } from './platform.ts';
@@ -43,6 +43,8 @@ export interface BrokerOptions {
   /** What is left free on the machine and in the control group, B; by default 256 MiB. */
   readonly reserveBytes?: number;
   readonly limits?: Partial<Limits>;
+  /** `never`: nobody gets large pages, and whoever requires them is refused. By default `auto`. */
+  readonly largePages?: 'auto' | 'never';
   /** The pool of huge pages that the caller had grown and gives back, for the figures; absent: none was. */
   readonly hugePagePool?: Pick<HugePagePool, 'addedPages'>;
   readonly clock?: Clock;
@@ -81,6 +83,7 @@ class Broker implements RunningBroker {
   readonly #options: BrokerOptions;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #memory: MemorySource;
   readonly #openFilesMax: number;
   readonly #hugePages = hugePageGauge();
   readonly #facts: BrokerFacts;
@@ -100,6 +103,7 @@ class Broker implements RunningBroker {
     this.#options = options;
     this.#logger = logger.child({ component: 'broker' });
     this.#clock = guardedClock(options.clock ?? systemClock, this.#logger);
+    this.#memory = linuxMemory(options.largePages);
     this.#openFilesMax = openFilesMax();
     const uid = process.geteuid?.() ?? 0;
     this.#facts = {
@@ -119,7 +123,7 @@ class Broker implements RunningBroker {
     this.#bell = this.#openBell();
     try {
       this.#core = new BrokerCore({
-        ports: { clock: this.#clock, entropy: systemEntropy, memory: linuxMemory(), doorbells: this.#bells },
+        ports: { clock: this.#clock, entropy: systemEntropy, memory: this.#memory, doorbells: this.#bells },
         policy: this.policy,
         limits: { ...DEFAULT_LIMITS, ...options.limits },
         quotas: quotaLimits(
@@ -188,8 +192,11 @@ class Broker implements RunningBroker {
   }
 
   snapshot(): BrokerSnapshot {
-    const hugePagesAdded = this.#options.hugePagePool?.addedPages ?? 0;
-    return takeSnapshot(this.#core, { hugePages: this.#hugePages(), hugePagesAdded });
+    return takeSnapshot(this.#core, {
+      populatingBytes: this.#memory.promisedBytes,
+      hugePages: this.#hugePages(),
+      hugePagesAdded: this.#options.hugePagePool?.addedPages ?? 0,
+    });
   }
 
   readiness(): Readiness {

@@ -26,9 +26,10 @@ export const systemEntropy: Entropy = {
   digest: (secret) => createHash('sha256').update(secret).digest('base64'),
 };
 
-export function linuxMemory(): MemorySource {
+/** With `never` nobody gets large pages, whatever they ask for. */
+export function linuxMemory(largePages: 'auto' | 'never' = 'auto'): MemorySource {
   const os = createLinuxSegmentOs();
-  const allocator = new SegmentAllocator(os);
+  const allocator = new SegmentAllocator(os, { largePages });
   return {
     basePageBytes: os.basePageBytes,
     create: (spec) => BrokerMapping.create(os, allocator, spec),

@@ -4,6 +4,7 @@
  * Counters ending in `Total` never fall: what a departed publisher or subscriber had counted stays in them.
  */
 import type { GrantedSegment } from '@leasehold/shm-core/internal';
+import type { QuotaDimension } from './domain/quotas.ts';
 import type { PoolPageKind } from './runtime/huge-page-figures.ts';
 
 /** The process at the other end of a session, as the kernel names it, and the name it gave itself. */
@@ -47,6 +48,16 @@ export interface ChannelSnapshot {
 export interface MemorySnapshot {
   readonly quotaBytes: number;
   readonly chargedBytes: number;
+  /** Promised to those who wait for it, and not populated yet, B. */
+  readonly populatingBytes: number;
+}
+
+/** How much of something all users together have taken, and may take. */
+export interface QuotaSnapshot {
+  readonly quota: QuotaDimension;
+  readonly used: number;
+  /** Infinity: there is no limit. */
+  readonly limit: number;
 }
 
 /** One of the kernel's pools of large pages. */
@@ -66,6 +77,7 @@ export interface BrokerSnapshot {
   readonly mappings: readonly MappingSnapshot[];
   readonly channels: readonly ChannelSnapshot[];
   readonly memory: MemorySnapshot;
+  readonly quotas: readonly QuotaSnapshot[];
   /** Of each size that the kernel has, as it was at most a second ago. */
   readonly hugePages: readonly HugePagesSnapshot[];
   /** 2 MiB pages that the broker answers for: it gives them back when it ends. */

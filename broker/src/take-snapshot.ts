@@ -3,6 +3,7 @@ import type { Attachment } from './domain/attachment.ts';
 import type { BrokerCore } from './domain/broker-core.ts';
 import type { OwnedChannel } from './domain/channel-operations.ts';
 import type { OwnedMapping } from './domain/owned-mapping.ts';
+import { QUOTA_DIMENSIONS } from './domain/quotas.ts';
 import type { Session } from './domain/session.ts';
 import type { HugePageFigures } from './runtime/huge-page-figures.ts';
 import type {
@@ -16,17 +17,25 @@ import type {
 
 /** What the broker knows and its domain does not. */
 export interface Surroundings {
+  readonly populatingBytes: number;
   readonly hugePages: readonly HugePageFigures[];
   readonly hugePagesAdded: number;
 }
 
-export function takeSnapshot(core: BrokerCore, { hugePages, hugePagesAdded }: Surroundings): BrokerSnapshot {
+export function takeSnapshot(core: BrokerCore, surroundings: Surroundings): BrokerSnapshot {
+  const { populatingBytes, hugePages, hugePagesAdded } = surroundings;
+  const { quota } = core;
   const mappings = core.registry.list();
   return {
     sessions: core.sessions.count,
     mappings: mappings.map(mappingSnapshot),
     channels: mappings.filter((mapping): mapping is OwnedChannel => mapping.channel !== null).map(channelSnapshot),
-    memory: { quotaBytes: core.quota.quotaBytes, chargedBytes: core.quota.chargedBytes },
+    memory: { quotaBytes: quota.quotaBytes, chargedBytes: quota.chargedBytes, populatingBytes },
+    quotas: QUOTA_DIMENSIONS.map((dimension) => ({
+      quota: dimension,
+      used: quota.used(dimension),
+      limit: quota.limits.total[dimension],
+    })),
     hugePages: hugePagesSnapshot(core, hugePages),
     hugePagesAdded,
     draining: core.draining,

@@ -16,7 +16,8 @@ const snapshot: BrokerSnapshot = {
   sessions: 3,
   mappings: [],
   channels: [],
-  memory: { quotaBytes: 1024, chargedBytes: 0 },
+  memory: { quotaBytes: 1024, chargedBytes: 0, populatingBytes: 0 },
+  quotas: [],
   draining: false,
 };
 const isRoot = process.getuid?.() === 0;

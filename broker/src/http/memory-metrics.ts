@@ -28,11 +28,24 @@ function addMappingMetrics(registry: Registry): (snapshot: BrokerSnapshot) => vo
 
 function addQuotaMetrics(registry: Registry): (snapshot: BrokerSnapshot) => void {
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [registry] });
-  const quota = gauge('leasehold_memory_quota_bytes', 'Bytes that all mappings together may take.');
-  const charged = gauge('leasehold_memory_charged_bytes', 'Bytes counted against the quota.');
-  return ({ memory }) => {
-    quota.set(memory.quotaBytes);
-    charged.set(memory.chargedBytes);
+  const byQuota = (name: string, help: string) =>
+    new Gauge({ name, help, labelNames: ['quota'], registers: [registry] });
+  const quotaBytes = gauge('leasehold_memory_quota_bytes', 'Bytes that all mappings together may take.');
+  const chargedBytes = gauge('leasehold_memory_charged_bytes', 'Bytes counted against the quota.');
+  const populatingBytes = gauge(
+    'leasehold_populating_bytes',
+    'Bytes promised to those who wait for them to be populated.',
+  );
+  const used = byQuota('leasehold_quota_used', 'What all users together have taken of a quota, in its own unit.');
+  const limit = byQuota('leasehold_quota_limit', 'What all users together may take of a quota; +Inf: no limit.');
+  return ({ memory, quotas }) => {
+    quotaBytes.set(memory.quotaBytes);
+    chargedBytes.set(memory.chargedBytes);
+    populatingBytes.set(memory.populatingBytes);
+    for (const each of quotas) {
+      used.set({ quota: each.quota }, each.used);
+      limit.set({ quota: each.quota }, each.limit);
+    }
   };
 }
 

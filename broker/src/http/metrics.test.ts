@@ -27,7 +27,8 @@ const broker = (values: Partial<BrokerSnapshot>): BrokerSnapshot => ({
   sessions: 0,
   mappings: [],
   channels: [],
-  memory: { quotaBytes: 0, chargedBytes: 0 },
+  memory: { quotaBytes: 0, chargedBytes: 0, populatingBytes: 0 },
+  quotas: [],
   hugePages: [],
   hugePagesAdded: 0,
   draining: false,
@@ -49,7 +50,7 @@ describe('createMetrics', () => {
       mapping({ mappedBytes: 8192 }),
       mapping({ pageKind: 'hugetlb-2m', mappedBytes: 2 ** 21 }),
     ];
-    const memory = { quotaBytes: 2 ** 30, chargedBytes: 2 ** 21 + 12_288 };
+    const memory = { quotaBytes: 2 ** 30, chargedBytes: 2 ** 21 + 12_288, populatingBytes: 8192 };
     const text = await metricsOf(() => broker({ sessions: 7, mappings, memory, draining: true })).render();
     expect(text.split('\n')).toEqual(
       expect.arrayContaining([
@@ -60,6 +61,7 @@ describe('createMetrics', () => {
         'leasehold_mapped_bytes{page_kind="hugetlb-2m"} 2097152',
         'leasehold_memory_quota_bytes 1073741824',
         'leasehold_memory_charged_bytes 2109440',
+        'leasehold_populating_bytes 8192',
         'leasehold_draining 1',
         'leasehold_ready 0',
       ]),
@@ -67,6 +69,22 @@ describe('createMetrics', () => {
     expect(text).toMatch(/^process_open_fds [1-9]/m);
     expect(text).toMatch(/^process_resident_memory_bytes [1-9]/m);
     expect(text).toMatch(/^leasehold_event_loop_delay_seconds\{share="0.99"\} [0-9.e-]+$/m);
+  });
+
+  it('shows what is taken of each quota, and what may be', async () => {
+    const quotas = [
+      { quota: 'largePageBytes', used: 2 ** 21, limit: Number.POSITIVE_INFINITY },
+      { quota: 'sessions', used: 3, limit: 4096 },
+    ] as const;
+    const text = await metricsOf(() => broker({ quotas })).render();
+    expect(text.split('\n')).toEqual(
+      expect.arrayContaining([
+        'leasehold_quota_used{quota="largePageBytes"} 2097152',
+        'leasehold_quota_limit{quota="largePageBytes"} +Inf',
+        'leasehold_quota_used{quota="sessions"} 3',
+        'leasehold_quota_limit{quota="sessions"} 4096',
+      ]),
+    );
   });
 
   it('shows the pools of large pages: all pages, the free, the promised and ours, and those that we added', async () => {

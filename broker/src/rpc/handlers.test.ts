@@ -43,8 +43,16 @@ function context(): RpcContext {
   const { core, clock } = world;
   const facts = { version: '', pid: 1, uid: 1000, startTimeMs: 0, runtimeDir: directory };
   const logger = pino({ level: 'silent' });
-  return { core, clock, logger, facts, watches: new WeakMap(),
-    hugePages: () => [], peerOf: () => PEER, onDrain: () => undefined };
+  return {
+    core,
+    clock,
+    logger,
+    facts,
+    watches: new WeakMap(),
+    hugePages: () => [],
+    peerOf: () => PEER,
+    onDrain: () => undefined,
+  };
 }
 
 /** A session whose streams are answered by `answer`, and what of it was asked. */

@@ -9,21 +9,24 @@ export interface DirectoryOptions {
   readonly system?: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
+  /** What a configuration file says: it counts where neither flag nor variable does. */
+  readonly configured?: ResolvedDirectory | undefined;
 }
 
 export interface ResolvedDirectory {
   /** Absolute. */
   readonly path: string;
-  /** The flag or variable that named it, or `default`. */
+  /** The flag, variable or place in a file that named it, or `default`. */
   readonly origin: string;
 }
 
-/** The runtime directory of a broker: flag, our variable, systemd's, then the default of the user. */
+/** The runtime directory of a broker: flag, our variable, systemd's, the configuration file, then the default of the user. */
 export function resolveRuntimeDir(options: DirectoryOptions & { readonly runtimeDir?: string }): ResolvedDirectory {
-  const { env, uid } = options;
+  const { env, uid, configured } = options;
   if (options.runtimeDir) return { path: resolve(options.runtimeDir), origin: '--runtime-dir' };
   const named = fromVariables(env, 'LEASEHOLD_RUNTIME_DIR', 'RUNTIME_DIRECTORY');
   if (named !== undefined) return named;
+  if (configured !== undefined) return configured;
   if (uid === 0 || options.system) return { path: '/run/leasehold', origin: 'default' };
   const xdg = env.XDG_RUNTIME_DIR;
   if (xdg && isAbsolute(xdg)) return { path: join(xdg, 'leasehold'), origin: 'XDG_RUNTIME_DIR' };
@@ -32,10 +35,11 @@ export function resolveRuntimeDir(options: DirectoryOptions & { readonly runtime
 
 /** The state directory of a broker, in the same order. @throws Error when nothing names one and the user has no home. */
 export function resolveStateDir(options: DirectoryOptions & { readonly stateDir?: string }): ResolvedDirectory {
-  const { env, uid } = options;
+  const { env, uid, configured } = options;
   if (options.stateDir) return { path: resolve(options.stateDir), origin: '--state-dir' };
   const named = fromVariables(env, 'LEASEHOLD_STATE_DIR', 'STATE_DIRECTORY');
   if (named !== undefined) return named;
+  if (configured !== undefined) return configured;
   if (uid === 0 || options.system) return { path: '/var/lib/leasehold', origin: 'default' };
   const xdg = env.XDG_STATE_HOME;
   if (xdg && isAbsolute(xdg)) return { path: join(xdg, 'leasehold'), origin: 'XDG_STATE_HOME' };

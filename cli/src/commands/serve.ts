@@ -1,9 +1,13 @@
 /** `leasehold serve`: composes a broker from its settings, runs it until it is told to stop, drains it, and tidies up. */
 import {
+  type Amounts,
   type BrokerLog,
+  type BrokerOptions,
   type BrokerSnapshot,
   createLog,
+  type HttpServer,
   nextEpoch,
+  openHugePagePool,
   openRuntimeDir,
   ownerOnly,
   type Readiness,
@@ -13,7 +17,7 @@ import {
   startHttpServer,
 } from '@leasehold/broker';
 import type { Command } from 'commander';
-import { type BrokerSettings, resolveSettings, type ServeFlags } from '../program/broker-settings.ts';
+import { type BrokerSettings, resolveSettings, type ServeFlags, type Setting } from '../program/broker-settings.ts';
 import type { CliContext } from '../program/context.ts';
 import { ExitCode } from '../program/exit-codes.ts';
 import { formatOption, type OutputFormat, printJson, printTable } from '../program/output.ts';
@@ -29,19 +33,22 @@ interface ServeOptions extends ServeFlags {
 }
 
 const HELP = `
-Every option can be given as a variable: --drain-ms as LEASEHOLD_DRAIN_MS, and so on. A flag wins over a variable.
+Every option can be given as a variable: --drain-ms as LEASEHOLD_DRAIN_MS, and so on. A flag wins over a variable, and a
+variable over the file of --config (TOML; its keys are those of --print-config --format json, and in docs/MEMORY.md).
 The log is JSON lines on stderr. "leasehold: serving DIR" on stdout says that clients can connect.
 SIGTERM, SIGINT or SIGHUP drains, and the exit code is then 0; a second one ends the broker at once.
 
 Examples:
   leasehold serve
   leasehold serve --system --memory-quota 8GiB
+  leasehold serve --huge-pages-reserve 4GiB
   leasehold serve --runtime-dir /tmp/mine --http off`;
 
 export function register(program: Command, context: CliContext): void {
   program
     .command('serve')
     .description('run a broker in the foreground')
+    .option('--config <file>', 'settings that neither a flag nor a variable gives (TOML)')
     .option('--state-dir <dir>', 'where the number of its last incarnation is kept')
     .option('--system', 'let other users connect, and let the policy decide what they may do (default for root)')
     .option('--no-system', 'keep the broker to this user and root')
@@ -49,6 +56,11 @@ export function register(program: Command, context: CliContext): void {
     .option('--http-metrics', 'answer /metrics there too, to everybody who can connect')
     .option('--drain-ms <ms>', 'how long sessions may take to end when it is told to stop (default: 5000)')
     .option('--memory-quota <size>', 'bytes for all mappings together, for example 8GiB')
+    .option('--huge-pages <use>', 'auto, or never: nobody gets large pages (default: auto)')
+    .option(
+      '--huge-pages-reserve <size>',
+      "see that so much is free in the kernel's pool of 2 MiB pages, for example 4GiB",
+    )
     .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (default: info)')
     .option('--print-config', 'show every setting and where it is from, and exit')
     .addOption(formatOption())
@@ -66,12 +78,22 @@ function printSettings(settings: BrokerSettings, format: OutputFormat, context: 
     printJson(context, settings);
     return;
   }
-  const rows = Object.entries(settings).map(([name, { value, origin }]) => [name, display(value), origin]);
+  const { quotas, ...single } = settings;
+  const all = { ...single, ...quotaSettings(quotas) };
+  const rows = Object.entries(all).map(([name, { value, origin }]) => [name, display(name, value), origin]);
   printTable(context, [{ heading: 'SETTING' }, { heading: 'VALUE' }, { heading: 'FROM' }], rows);
 }
 
-function display(value: unknown): string {
-  if (value === null) return 'by the memory of the machine';
+function quotaSettings(quotas: BrokerSettings['quotas']): Record<string, Setting<number>> {
+  return Object.fromEntries(
+    Object.entries(quotas).flatMap(([scope, settings]) =>
+      Object.entries(settings).map(([dimension, setting]) => [`quotas.${scope}.${dimension}`, setting]),
+    ),
+  );
+}
+
+function display(name: string, value: unknown): string {
+  if (value === null) return name === 'config' ? 'none' : 'by the memory of the machine';
   return typeof value === 'object' ? Object.values(value).join(':') : String(value);
 }
 
@@ -138,23 +160,57 @@ async function runBroker(
     logger,
   });
   try {
-    const epoch = await nextEpoch({ stateDir: settings.stateDir.value });
-    const quota = settings.memoryQuotaBytes.value;
-    const memory = quota === null ? {} : { memoryQuotaBytes: quota };
-    const broker = await startBroker({ runtimeDir, epoch, policy, logger, ...memory });
-    toCome.broker = broker;
+    const stateDir = settings.stateDir.value;
+    const epoch = await nextEpoch({ stateDir });
+    const reserveBytes = settings.hugePagesReserveBytes.value;
+    const hugePagePool = await openHugePagePool({ reserveBytes, stateDir, logger, signal: context.signal });
     try {
-      logger.info({ runtimeDir: runtimeDir.path, pid: process.pid, epoch, http: http.tcpAddress }, 'ready');
-      context.stdout.write(`leasehold: serving ${runtimeDir.path}\n`);
-      if ((await toldToStop(broker, context.signal)) === 'by-signal') await broker.drain(settings.drainMs.value);
+      const broker = await startBroker({ runtimeDir, epoch, policy, logger, hugePagePool, ...memoryOptions(settings) });
+      toCome.broker = broker;
+      await untilStopped({ broker, http, settings, context }, () => {
+        logger.info({ runtimeDir: runtimeDir.path, pid: process.pid, epoch, http: http.tcpAddress }, 'ready');
+        context.stdout.write(`leasehold: serving ${runtimeDir.path}\n`);
+      });
     } finally {
-      await http.close();
-      await broker.close();
+      // After the mappings: the kernel takes free pages at once, and those in use when they are freed.
+      await hugePagePool.close();
     }
   } finally {
     await http.close();
   }
   logger.info('stopped');
+}
+
+interface Running {
+  readonly broker: RunningBroker;
+  readonly http: HttpServer;
+  readonly settings: BrokerSettings;
+  readonly context: CliContext;
+}
+
+async function untilStopped({ broker, http, settings, context }: Running, announce: () => void): Promise<void> {
+  try {
+    announce();
+    if ((await toldToStop(broker, context.signal)) === 'by-signal') await broker.drain(settings.drainMs.value);
+  } finally {
+    await http.close();
+    await broker.close();
+  }
+}
+
+function memoryOptions({ memoryQuotaBytes, hugePagesUse, quotas }: BrokerSettings): Partial<BrokerOptions> {
+  const quota = memoryQuotaBytes.value;
+  return {
+    ...(quota !== null && { memoryQuotaBytes: quota }),
+    largePages: hugePagesUse.value,
+    quotas: { total: amounts(quotas.total), perUser: amounts(quotas.perUser) },
+  };
+}
+
+type QuotasOfScope = BrokerSettings['quotas'][keyof BrokerSettings['quotas']];
+
+function amounts(settings: QuotasOfScope): Amounts {
+  return Object.fromEntries(Object.entries(settings).map(([dimension, { value }]) => [dimension, value]));
 }
 
 /** A broker that was drained by an RPC is closed already. */

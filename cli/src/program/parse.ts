@@ -29,6 +29,11 @@ export function parseSize(text: string): number {
   throw new UsageError(`${JSON.stringify(text)} is not a size: give bytes, or a number with KiB, MiB, GiB or TiB`);
 }
 
+/** A size, or 0 for none. */
+export function parseAmount(text: string): number {
+  return text === '0' ? 0 : parseSize(text);
+}
+
 /** `HOST:PORT`, `[IPv6]:PORT`, or `off`. */
 export function parseHttp(text: string): 'off' | { host: string; port: number } {
   if (text === 'off') return 'off';
