@@ -5,11 +5,17 @@ import {
   IfExists,
   LeaseMode,
   Lifetime,
+  NumaPlacement,
   Overflow,
   PageKind,
   PagePolicy,
 } from '@leasehold/proto';
-import type { FallbackReason as GrantedFallback, GrantedSegment, LockMode } from '@leasehold/shm-core/internal';
+import type {
+  FallbackReason as GrantedFallback,
+  GrantedSegment,
+  LockMode,
+  SegmentGrant,
+} from '@leasehold/shm-core/internal';
 import type {
   ChannelSpecification,
   IfExists as IfExistsName,
@@ -32,6 +38,11 @@ export const FALLBACK_REASON: Record<GrantedFallback, FallbackReason> = {
   POOL_EXHAUSTED: FallbackReason.POOL_EXHAUSTED,
   NO_PRIVILEGE: FallbackReason.NO_PRIVILEGE,
   QUOTA: FallbackReason.QUOTA,
+};
+
+export const NUMA_PLACEMENT: Record<NonNullable<SegmentGrant['numa']>, NumaPlacement> = {
+  applied: NumaPlacement.PREFERRED,
+  unsupported: NumaPlacement.UNSUPPORTED,
 };
 
 export const PAGE_POLICY: Record<Pages, PagePolicy> = {

@@ -250,8 +250,8 @@ function isChannel(mapping: OwnedMapping): mapping is OwnedMapping & { channel: 
 
 function layoutOf(id: bigint, specification: Specification) {
   if (specification.kind === 'mapping') {
-    const { payloadBytes, reserveBytes, locked } = specification;
-    return { payloadBytes, reserveBytes, locked };
+    const { payloadBytes, reserveBytes, locked, numaNode } = specification;
+    return { payloadBytes, reserveBytes, locked, numaNode: numaNode ?? undefined };
   }
   const geometry = geometryOf(specification);
   const head = specification.firstSequence - 1;

@@ -1,5 +1,6 @@
 /** What the domain knows, as protocol messages. Every value is copied out at the moment of asking. */
-import { Access, FallbackReason, SubscribeMode } from '@leasehold/proto';
+import { Access, FallbackReason, NumaPlacement, SubscribeMode } from '@leasehold/proto';
+import type { SegmentGrant } from '@leasehold/shm-core/internal';
 import type { Attachment } from '../domain/attachment.ts';
 import type { BrokerCore } from '../domain/broker-core.ts';
 import type { OwnedChannel } from '../domain/channel-operations.ts';
@@ -7,7 +8,15 @@ import type { Attached } from '../domain/mapping-operations.ts';
 import type { OwnedMapping } from '../domain/owned-mapping.ts';
 import type { Session } from '../domain/session.ts';
 import type { ChannelSpecification } from '../domain/specification.ts';
-import { BLOCK_BOUND, FALLBACK_REASON, LIFETIME, OVERFLOW, PAGE_KIND, PAGE_POLICY } from '../wire-names.ts';
+import {
+  BLOCK_BOUND,
+  FALLBACK_REASON,
+  LIFETIME,
+  NUMA_PLACEMENT,
+  OVERFLOW,
+  PAGE_KIND,
+  PAGE_POLICY,
+} from '../wire-names.ts';
 
 /** As google.protobuf.Timestamp. */
 export const timestamp = (ms: number) => ({
@@ -28,21 +37,29 @@ export function sessionMessage(session: Session) {
   };
 }
 
+function grantMessage(grant: SegmentGrant) {
+  const { fallbackReason, stepDowns, numa } = grant;
+  return {
+    payloadBytes: BigInt(grant.payloadBytes),
+    mappedBytes: BigInt(grant.mappedBytes),
+    reservedBytes: BigInt(grant.reservedBytes),
+    locked: grant.locked,
+    pageKind: PAGE_KIND[grant.pageKind],
+    pageBytes: BigInt(grant.pageBytes),
+    fallbackReason: fallbackReason === null ? FallbackReason.UNSPECIFIED : FALLBACK_REASON[fallbackReason],
+    stepDowns: stepDowns.map(({ pageKind, reason }) => ({
+      pageKind: PAGE_KIND[pageKind],
+      reason: FALLBACK_REASON[reason],
+    })),
+    numa: numa === null ? NumaPlacement.UNSPECIFIED : NUMA_PLACEMENT[numa],
+  };
+}
+
 export function mappingMessage(mapping: OwnedMapping) {
-  const { payloadBytes, mappedBytes, reservedBytes, pageKind, pageBytes, fallbackReason, locked } =
-    mapping.memory.grant;
   return {
     name: mapping.name,
     id: mapping.id,
-    memory: {
-      payloadBytes: BigInt(payloadBytes),
-      mappedBytes: BigInt(mappedBytes),
-      reservedBytes: BigInt(reservedBytes),
-      locked,
-      pageKind: PAGE_KIND[pageKind],
-      pageBytes: BigInt(pageBytes),
-      fallbackReason: fallbackReason === null ? FallbackReason.UNSPECIFIED : FALLBACK_REASON[fallbackReason],
-    },
+    memory: grantMessage(mapping.memory.grant),
     lifetime: LIFETIME[mapping.specification.lifetime],
     creator: principalMessage(mapping.creator),
     createTime: timestamp(mapping.createTimeMs),

@@ -26,6 +26,8 @@ export interface BrokerMappingSpec {
   readonly reserveBytes?: number | undefined;
   /** Never swapped out. */
   readonly locked?: boolean | undefined;
+  /** Whose memory is preferred for the payload. */
+  readonly numaNode?: number | undefined;
   /** Told while the payload is being populated. */
   readonly onProgress?: Progress | undefined;
   readonly pages: 'auto' | 'require' | 'never';
@@ -120,7 +122,7 @@ export class BrokerMapping {
   static async create(os: SegmentOs, allocator: SegmentAllocator, spec: BrokerMappingSpec): Promise<BrokerMapping> {
     const { label, payloadBytes, pages, admit } = spec;
     const cancel = spec.signal === undefined ? {} : { signal: spec.signal };
-    const { reserveBytes, locked, onProgress } = spec;
+    const { reserveBytes, locked, numaNode, onProgress } = spec;
     const data = await allocator.allocate({
       label,
       payloadBytes,
@@ -128,6 +130,7 @@ export class BrokerMapping {
       admit,
       reserveBytes,
       locked,
+      numaNode,
       onProgress,
       ...cancel,
     });
