@@ -19,6 +19,9 @@ const unending = () => new AbortController().signal;
 const request = (more: Partial<MappingRequest> = {}): MappingRequest => ({
   name: 'm',
   sizeBytes: 5000n,
+  reserveBytes: 0n,
+  locked: false,
+  numaNode: null,
   pages: 'never',
   lifetime: 'last-attachment',
   maxParticipants: 2,
@@ -27,7 +30,7 @@ const request = (more: Partial<MappingRequest> = {}): MappingRequest => ({
 const create = ({ core }: FakeWorld, caller: Session, more: Partial<MappingRequest> = {}, signal = unending()) =>
   createMapping(core, caller, request(more), { ifExists: 'fail', signal });
 const attach = async ({ core }: FakeWorld, caller: Session, access: 'read' | 'write' = 'read') => {
-  const attached = await attachMapping(core, caller, 'm', access);
+  const attached = await attachMapping(core, caller, { name: 'm', access, forLeases: false });
   claimTicket(core, caller, attached.ticket.bytes);
   return attached.attachment;
 };
@@ -193,7 +196,7 @@ describe('an attachment', () => {
     const caller = world.open();
     await create(world, caller);
     const before = world.core.quota.chargedBytes;
-    const { ticket } = await attachMapping(world.core, caller, 'm', 'read');
+    const { ticket } = await attachMapping(world.core, caller, { name: 'm', access: 'read', forLeases: false });
     world.clock.advance(9999);
     expect(caller.attachments.size).toBe(1);
     world.clock.advance(1);
@@ -217,7 +220,7 @@ describe('an attachment', () => {
     const [creator, joiner] = [world.open(), world.open()];
     await create(world, creator);
     const before = world.core.quota.chargedBytes;
-    const joining = attachMapping(world.core, joiner, 'm', 'read');
+    const joining = attachMapping(world.core, joiner, { name: 'm', access: 'read', forLeases: false });
     world.core.endSession(joiner, false);
     await expect(joining).rejects.toThrow(code('UNAUTHENTICATED'));
     expect(joiner.vacated).toBe(true);
@@ -257,7 +260,7 @@ describe('an attachment', () => {
     await create(world, caller);
     await attach(world, caller, 'read');
     expect(() => claimPages(world.core, caller, 1n, [0])).toThrow(code('ATTACHMENT_NOT_FOUND'));
-    const { ticket } = await attachMapping(world.core, caller, 'm', 'write');
+    const { ticket } = await attachMapping(world.core, caller, { name: 'm', access: 'write', forLeases: false });
     expect(() => claimPages(world.core, caller, 1n, [0])).toThrow(code('ATTACHMENT_NOT_FOUND'));
     claimTicket(world.core, caller, ticket.bytes);
     expect(claimPages(world.core, caller, 1n, [0]).mappingId).toBe(1n);

@@ -10,6 +10,9 @@ import {
 const mapping = (more: Partial<MappingRequest> = {}): MappingRequest => ({
   name: 'm',
   sizeBytes: 1n,
+  reserveBytes: 0n,
+  locked: false,
+  numaNode: null,
   pages: 'auto',
   lifetime: 'last-attachment',
   maxParticipants: 0,

@@ -9,6 +9,10 @@ const MEMORY = {
   pageKind: 'base',
   pageBytes: 4096,
   fallbackReason: 'POOL_EXHAUSTED',
+  reservedBytes: 2 * 2 ** 20,
+  stepDowns: [],
+  locked: false,
+  numa: null,
 } as const;
 const MAPPING: MappingInfo = {
   name: 'calibration',

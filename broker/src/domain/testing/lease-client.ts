@@ -62,7 +62,11 @@ export class LeaseClient {
 
   async attach(lock: LockUnderTest, access: 'read' | 'write'): Promise<void> {
     try {
-      const { attachment, ticket } = await attachMapping(this.core, this.session, lock.name, access);
+      const { attachment, ticket } = await attachMapping(this.core, this.session, {
+        name: lock.name,
+        access,
+        forLeases: true,
+      });
       claimTicket(this.core, this.session, ticket.bytes);
       this.#sit(lock, attachment);
     } catch (error) {

@@ -153,7 +153,8 @@ export class LeaseWorld {
 
   async #plain(core: BrokerCore, owner: Session, name: string): Promise<OwnedMapping> {
     const { maxParticipants } = this;
-    const request = { name, sizeBytes: 4096n, pages: 'never', lifetime: 'persistent', maxParticipants } as const;
+    const memory = { sizeBytes: 4096n, reserveBytes: 0n, locked: false, numaNode: null } as const;
+    const request = { name, ...memory, pages: 'never', lifetime: 'persistent', maxParticipants } as const;
     const signal = new AbortController().signal;
     return (await createMapping(core, owner, request, { ifExists: 'fail', signal })).mapping;
   }

@@ -15,7 +15,8 @@ export async function mapping(
   owner: Session,
   more: { maxParticipants?: number; lifetime?: 'persistent' | 'last-attachment' } = {},
 ): Promise<{ mapping: OwnedMapping; memory: FakeMapping }> {
-  const request = { name: 'm', sizeBytes: 4096n, pages: 'never', lifetime: 'persistent', maxParticipants: 8 } as const;
+  const memoryRequest = { sizeBytes: 4096n, reserveBytes: 0n, locked: false, numaNode: null };
+  const request = { name: 'm', ...memoryRequest, pages: 'never', lifetime: 'persistent', maxParticipants: 8 } as const;
   const { signal } = new AbortController();
   const created = await createMapping(core, owner, { ...request, ...more }, { ifExists: 'fail', signal });
   const words = memory.mappings.at(-1);
@@ -43,7 +44,7 @@ export function acquire(
 }
 
 export async function attach({ core }: FakeWorld, caller: Session, access: 'read' | 'write' = 'write') {
-  const { attachment, ticket } = await attachMapping(core, caller, 'm', access);
+  const { attachment, ticket } = await attachMapping(core, caller, { name: 'm', access, forLeases: true });
   claimTicket(core, caller, ticket.bytes);
   return attachment;
 }

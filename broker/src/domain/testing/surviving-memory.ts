@@ -57,7 +57,9 @@ class SurvivingMapping implements MappingMemory {
 
   constructor({ payloadBytes }: BrokerMappingSpec, words: SurvivingWords, whenJoining: () => Promise<void>) {
     const mappedBytes = Math.ceil(payloadBytes / PAGE_BYTES) * PAGE_BYTES;
-    this.grant = { payloadBytes, mappedBytes, pageKind: 'base', pageBytes: PAGE_BYTES, fallbackReason: null };
+    const asked = { fallbackReason: null, stepDowns: [], locked: false, numa: null };
+    const pages = { pageKind: 'base', pageBytes: PAGE_BYTES } as const;
+    this.grant = { payloadBytes, mappedBytes, reservedBytes: mappedBytes, ...pages, ...asked };
     this.#words = words;
     this.#whenJoining = whenJoining;
   }
@@ -71,6 +73,15 @@ class SurvivingMapping implements MappingMemory {
   }
   get chargedBytes(): number {
     return this.grant.mappedBytes + (1 + this.#open().pages.size) * PAGE_BYTES;
+  }
+  mappedBytesFor(payloadBytes: number): number {
+    return Math.ceil(payloadBytes / PAGE_BYTES) * PAGE_BYTES;
+  }
+  async grow(): Promise<void> {
+    throw new Error('these mappings keep their size');
+  }
+  async shrink(): Promise<void> {
+    throw new Error('these mappings keep their size');
   }
   async addParticipant(joining: NewParticipant): Promise<number> {
     await this.#whenJoining();
@@ -122,6 +133,8 @@ export class SurvivingMemory implements MemorySource {
     this.latest = this.found.shift() ?? new SurvivingWords();
     return new SurvivingMapping(spec, this.latest, () => this.joining);
   }
+  readonly unpopulatedBytes = 0;
+  readonly promisedBytes = 0;
   headroom() {
     return { availableBytes: 2 ** 40, detail: 'plenty' };
   }

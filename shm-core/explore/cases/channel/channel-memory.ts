@@ -66,7 +66,7 @@ export function channelSegments(code: CodeUnderTest, plan: ChannelPlan): Segment
   code.initialiseChannel(new ScratchRange(data), geometry, MAPPING_ID, 0);
   const lockMemory = new ArrayBuffer(LOCK_SEGMENT.bytes);
   const lock = new code.LockSegment(new ScratchRange(lockMemory));
-  lock.initialise({ mappingId: MAPPING_ID, maxParticipants: 8, brokerBell: BELL });
+  lock.initialise({ mappingId: MAPPING_ID, maxParticipants: 8, brokerBell: BELL, committedBytes: 4096 });
   lock.storeHolder(leaseOf(0).holdId);
   publishFirst(code, plan, new code.ChannelMemory(new ScratchRange(data), lock, geometry));
   const pages = plan.seats.map(({ name, index, role }): Segment => {

@@ -49,7 +49,7 @@ const newSegment = (name: string, layout: typeof LOCK_SEGMENT | typeof PARTICIPA
 export function lockSegments(code: CodeUnderTest, seats: readonly Seat[]): Segment[] {
   const lockMemory = newSegment('lock', LOCK_SEGMENT);
   const lock = new code.LockSegment(new ScratchRange(lockMemory.initial));
-  lock.initialise({ mappingId: MAPPING_ID, maxParticipants: 8, brokerBell: BELL });
+  lock.initialise({ mappingId: MAPPING_ID, maxParticipants: 8, brokerBell: BELL, committedBytes: 4096 });
   const pages = seats.map((seat) => {
     const memory = newSegment(`page.${seat.name}`, PARTICIPANT_PAGE);
     const page = new code.ParticipantPage(new ScratchRange(memory.initial));
