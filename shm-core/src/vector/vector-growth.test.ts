@@ -1,0 +1,143 @@
+/** What a vector does with its memory: asks for more, gives it back, and gets it again. */
+import { describe, expect, it } from 'vitest';
+import { CapacityError } from './errors.ts';
+import { MAX_RECORDS } from './header.ts';
+import { recordsIn } from './record-store.ts';
+import { SharedVector } from './shared-vector.ts';
+import { ArrayMemory } from './testing/array-memory.ts';
+import { bytesFor, point, pointOf, points, vectorOf } from './testing/point.ts';
+
+const PAGE = 4096;
+
+describe('growing', () => {
+  const growing = () => vectorOf(4, new ArrayMemory(bytesFor(4), { reserveBytes: 8 * PAGE })).vector;
+  const most = recordsIn(8 * PAGE, point.recordBytes);
+
+  it('reserve makes room for so many more, and keeps what is there', async () => {
+    const vector = growing();
+    await vector.reserve(100);
+    expect(vector.capacity).toBeGreaterThanOrEqual(104);
+    for (let id = 4; id < 104; id += 1) vector.push(pointOf(id));
+    expect(vector.toArray()).toEqual(points(104));
+  });
+
+  it('says to reserve when a push finds no room', () => {
+    expect(() => growing().push(pointOf(4))).toThrow('room for 4 records, not for 5: await reserve(n) before');
+  });
+
+  it('pushGrowing goes on until the memory is at its end, to the last record', async () => {
+    const vector = growing();
+    while (vector.length < most) expect(await vector.pushGrowing(pointOf(vector.length))).toBe(vector.length - 1);
+    await expect(vector.pushGrowing(pointOf(0))).rejects.toThrow('INVALID_SIZE');
+    expect(vector.toArray()).toEqual(points(most));
+  });
+
+  it('leaves the size when there is no more to be had', async () => {
+    const vector = growing();
+    await expect(vector.reserve(most)).rejects.toThrow('INVALID_SIZE');
+    await expect(vectorOf(4).vector.reserve(1)).rejects.toThrow(CapacityError);
+    await expect(vector.reserve(MAX_RECORDS)).rejects.toThrow(`at most ${MAX_RECORDS}`);
+    await expect(vector.reserve(-1)).rejects.toThrow(RangeError);
+    expect([vector.length, vector.capacity]).toEqual([4, 4]);
+  });
+
+  it('is seen by readers and by views that were taken before', async () => {
+    const memory = new ArrayMemory(bytesFor(4), { reserveBytes: 8 * PAGE });
+    const { vector } = vectorOf(4, memory);
+    const reader = SharedVector.open(memory, point);
+    const kept = reader.viewAt(0);
+    await vector.reserve(100);
+    for (let id = 4; id < 104; id += 1) vector.push(pointOf(id));
+    expect(reader.length).toBe(104);
+    expect(reader.capacity).toBe(vector.capacity);
+    expect(kept.id).toBe(0);
+    expect(reader.at(103, kept).id).toBe(103);
+  });
+});
+
+describe('clearDecommit', () => {
+  const PAGES = 600;
+  const big = () => vectorOf(2000, new ArrayMemory(PAGES * PAGE));
+
+  it('keeps the capacity, gives back all pages but the first, and can be filled again', () => {
+    const { memory, vector } = big();
+    const { capacity } = vector;
+    vector.clearDecommit();
+    expect([vector.length, vector.capacity]).toEqual([0, capacity]);
+    expect(memory.discarded.size).toBe(PAGES - 1);
+    for (let id = 0; id < capacity; id += 1) vector.push(pointOf(id));
+    memory.assertNoBlindWrites();
+    expect(memory.discarded.size).toBe(0);
+    expect(vector.toArray()).toEqual(points(capacity));
+  });
+
+  it('gets pages again step by step, not all at once', () => {
+    const { memory, vector } = big();
+    vector.clearDecommit();
+    for (let id = 0; id < 2000; id += 1) vector.push(pointOf(id));
+    expect(memory.populations).toEqual([{ offset: 0, length: 258 * PAGE }]);
+  });
+
+  it('on a machine without memory makes a push fail, and the vector goes on when there is some', () => {
+    const { memory, vector } = big();
+    vector.clearDecommit();
+    memory.freePages = 0;
+    const fits = recordsIn(PAGE, point.recordBytes);
+    for (let id = 0; id < fits; id += 1) vector.push(pointOf(id));
+    expect(() => vector.push(pointOf(fits))).toThrow('ENOMEM');
+    expect(() => vector.pushWithinCapacity(pointOf(fits))).toThrow('ENOMEM');
+    expect(vector.toArray()).toEqual(points(fits));
+    memory.freePages = PAGES;
+    vector.push(pointOf(fits));
+    memory.assertNoBlindWrites();
+    expect(vector.toArray()).toEqual(points(fits + 1));
+  });
+
+  it('is known to the next writer', () => {
+    const { memory, vector } = big();
+    vector.clearDecommit();
+    const next = SharedVector.openForWriting(memory, point);
+    for (let id = 0; id < 2000; id += 1) next.push(pointOf(id));
+    memory.assertNoBlindWrites();
+    for (let id = 2000; id < 2010; id += 1) vector.push(pointOf(id));
+    expect(next.toArray()).toEqual(points(2010));
+  });
+
+  it('is undone by reserve, so that pushes do not fail afterwards', async () => {
+    const { memory, vector } = big();
+    vector.clearDecommit();
+    await vector.reserve(vector.capacity);
+    expect(memory.discarded.size).toBe(0);
+    expect(memory.populations.length).toBeGreaterThan(1);
+    memory.freePages = 0;
+    while (vector.pushWithinCapacity(pointOf(1)));
+    expect(vector.length).toBe(vector.capacity);
+  });
+
+  it('before the memory grows leaves no page unpopulated', async () => {
+    const memory = new ArrayMemory(3 * PAGE, { reserveBytes: 8 * PAGE });
+    const { vector } = vectorOf(4, memory);
+    vector.clearDecommit();
+    await vector.reserve(recordsIn(8 * PAGE, point.recordBytes));
+    while (vector.pushWithinCapacity(pointOf(vector.length)));
+    memory.assertNoBlindWrites();
+    expect(vector.toArray()).toEqual(points(recordsIn(8 * PAGE, point.recordBytes)));
+  });
+
+  it('of one page gives nothing back', () => {
+    const { memory, vector } = vectorOf(4);
+    vector.clearDecommit();
+    expect(memory.discarded.size).toBe(0);
+    vector.push(pointOf(0));
+    expect(vector.toArray()).toEqual(points(1));
+  });
+
+  it('leaves the part of a page at the end, and never populates it', () => {
+    const { memory, vector } = vectorOf(1, new ArrayMemory(3 * PAGE + 100 * 24));
+    vector.clearDecommit();
+    expect([...memory.discarded]).toEqual([1, 2]);
+    while (vector.pushWithinCapacity(pointOf(vector.length)));
+    memory.assertNoBlindWrites();
+    expect(vector.toArray()).toEqual(points(vector.capacity));
+  });
+});
