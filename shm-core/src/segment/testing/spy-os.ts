@@ -73,7 +73,8 @@ export class SpyOs implements SegmentOs {
     this.calls.push(`create ${kind} ${bytes}`);
     const { createFails } = this.#condition(kind);
     if (createFails !== undefined) throw new OsError('memfd_create', 1, createFails);
-    const fd = this.#os.create(label, Math.min(bytes, MIB), 'base');
+    // Nobody looks into it.
+    const fd = this.#os.create(label, this.basePageBytes, 'base');
     const { raw } = fd;
     const close = fd.close.bind(fd);
     this.open.set(raw, kind);
