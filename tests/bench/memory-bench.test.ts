@@ -49,6 +49,22 @@ function checkBlocks({ blocks, notMeasured }: MemoryReport): void {
   );
 }
 
+function checkResizes({ resizes, reserves, notMeasured }: MemoryReport): void {
+  const { attachments, steps, rounds } = QUICK.resize;
+  const base = resizes.filter(({ kind }) => kind === 'base');
+  expect(base).toHaveLength(attachments.length * steps.length * 2);
+  for (const { latency } of resizes) expect(latency.n).toBe(rounds);
+  const large = resizes.length + reserves.length - base.length - 1;
+  if (large === 0) expect(notMeasured.map(({ what }) => what).join()).toContain('resize');
+
+  // Untouched, it costs addresses.
+  const reserve = reserves.find(({ kind }) => kind === 'base');
+  expect(reserve?.reserveBytes).toBe(64 * 2 ** 30);
+  expect(
+    (reserve?.residentBytes ?? Number.POSITIVE_INFINITY) + (reserve?.pageTableBytes ?? Number.POSITIVE_INFINITY),
+  ).toBeLessThan(2 ** 20);
+}
+
 describe('npm run bench:memory', () => {
   it('has figures or a reason for every kind of page, and leaves the pools as they were', async () => {
     const pools = poolTotals();
@@ -62,6 +78,7 @@ describe('npm run bench:memory', () => {
     expect(report.quick).toBe(true);
     checkPages(report);
     checkBlocks(report);
+    checkResizes(report);
     for (const during of ['idle', 'base'] as const) {
       const checks = report.health.filter((result) => result.during === during);
       expect(checks.map(({ check }) => check)).toEqual(['health', 'info']);

@@ -11,7 +11,7 @@ export type CheckQuestion =
   /** Answered at once: checks go on until `stop-checks`, and `collect-checks` asks what came of them. */
   { readonly do: 'start-checks' } | { readonly do: 'stop-checks' } | { readonly do: 'collect-checks' };
 
-const PERIOD_MS = 4;
+const PERIOD_MS = 10;
 const CHECK_LIMIT_MS = 60_000;
 
 export class CheckSide {

@@ -74,15 +74,16 @@ export interface ResizeResult {
   readonly latency: Distribution;
 }
 
-/** What an untouched reservation added to each count, B. */
+/** What a reservation of which one page is committed, and that another process has attached, added to each count, B. */
 export interface ReserveResult {
   readonly kind: Kind;
   readonly reserveBytes: number;
-  /** Shared memory of the whole machine (`Shmem` of /proc/meminfo). */
-  readonly sharedBytes: number;
-  /** Page tables of the process that has it attached. */
+  readonly committedBytes: number;
+  /** Shared memory of the whole machine, and large pages that somebody has or was promised. */
+  readonly memoryBytes: number;
+  /** Page tables of the broker and of the process that has it attached. */
   readonly pageTableBytes: number;
-  /** Resident shared memory of the process that has it attached, and of the broker. */
+  /** Resident shared memory and large pages of these two. */
   readonly residentBytes: number;
 }
 

@@ -79,11 +79,11 @@ export class Lab {
   }
 }
 
-/** A line of /proc/meminfo, or of another file of its form, B. */
+/** A line of /proc/meminfo, or of another file of its form: B, or a count where no unit is given. */
 export function memoryNumber(key: string, file = '/proc/meminfo'): number {
-  const found = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(file, 'utf8'));
-  if (found?.[1] === undefined) throw new Error(`${file} has no ${key}`);
-  return Number(found[1]) * 1_024;
+  const [, number, unit] = new RegExp(`^${key}:\\s+(\\d+)( kB)?$`, 'm').exec(readFileSync(file, 'utf8')) ?? [];
+  if (number === undefined) throw new Error(`${file} has no ${key}`);
+  return Number(number) * (unit === undefined ? 1 : 1_024);
 }
 
 /** Samples by what they are of, in the order in which they were first met. */

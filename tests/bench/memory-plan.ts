@@ -42,7 +42,11 @@ export interface MemoryPlan {
   readonly reads: { readonly perBatch: number; readonly batches: number };
   readonly blocks: { readonly rounds: number; readonly sizeBytes: number };
   readonly health: { readonly rounds: number; readonly sizeBytes: number; readonly idleMs: number };
-  readonly resize: { readonly rounds: number; readonly attachments: readonly number[]; readonly stepBytes: number };
+  readonly resize: {
+    readonly rounds: number;
+    readonly attachments: readonly number[];
+    readonly steps: readonly number[];
+  };
   readonly reserveBytes: number;
 }
 
@@ -56,8 +60,8 @@ export const FULL: MemoryPlan = {
   ],
   reads: { perBatch: 500_000, batches: 10 },
   blocks: { rounds: 20, sizeBytes: 50_000_000 },
-  health: { rounds: 5, sizeBytes: 4 * GIB, idleMs: 2_000 },
-  resize: { rounds: 50, attachments: [1, 32], stepBytes: 64 * MIB },
+  health: { rounds: 8, sizeBytes: 4 * GIB, idleMs: 2_000 },
+  resize: { rounds: 50, attachments: [1, 32], steps: [2 * MIB, 64 * MIB] },
   reserveBytes: 64 * GIB,
 };
 
@@ -66,6 +70,6 @@ export const QUICK: MemoryPlan = {
   reads: { perBatch: 10_000, batches: 2 },
   blocks: { rounds: 2, sizeBytes: 5_000_000 },
   health: { rounds: 1, sizeBytes: 256 * MIB, idleMs: 100 },
-  resize: { rounds: 2, attachments: [1, 4], stepBytes: 4 * MIB },
+  resize: { rounds: 2, attachments: [1, 4], steps: [4 * MIB] },
   reserveBytes: 64 * GIB,
 };

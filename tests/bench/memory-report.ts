@@ -116,27 +116,26 @@ one batch of reads. The set of 16 KiB is what the loop itself costs.`;
 const BLOCK_METHOD = `\`had\` is until the call returned or its promise was kept; \`touched\` is until one byte of every 4 KiB was written as well. One
 process, everything in turn, garbage collected and deleted memory given back in between.`;
 
-const HEALTH_METHOD = `Checks of a second process, one at a time, one every 4 ms; one that waits behind a late one counts from when it was due.`;
+const HEALTH_METHOD = `Checks of a second process, one at a time, one every 10 ms and of each kind in turn; one that waits behind a late one counts from when it was due.`;
+
+const RESIZE_METHOD = `The call alone, by a process that holds the exclusive lease; before each shrinking every attached session has read one byte of every 4 KiB.`;
 
 function reserveLines({ reserves }: MemoryReport): string[] {
-  const head = [
-    'untouched reservation',
-    'pages',
-    'Shmem, whole machine',
-    'page tables, attached process',
-    'resident, broker and attached process',
-  ];
+  const head = ['reserved', 'pages', 'committed', 'memory, whole machine', 'page tables', 'resident'];
   const kib = (bytes: number): string => `${countText(bytes / 1_024)} KiB`;
   return table(
     head,
     2,
-    reserves.map(({ kind, reserveBytes, sharedBytes, pageTableBytes, residentBytes }) => [
+    reserves.map(({ kind, reserveBytes, committedBytes, memoryBytes, pageTableBytes, residentBytes }) => [
       bytesText(reserveBytes),
       kind,
-      ...[sharedBytes, pageTableBytes, residentBytes].map(kib),
+      ...[committedBytes, memoryBytes, pageTableBytes, residentBytes].map(kib),
     ]),
   );
 }
+
+const RESERVE_METHOD = `What a reservation added, with one page of it committed and touched and the rest attached by another process and untouched: shared memory and
+large pages of the whole machine, with whatever else happened on it; page tables and resident shared memory of the broker and of that process.`;
 
 export function memoryMarkdown(report: MemoryReport): string {
   const { touches, walks, blocks, health, resizes, notMeasured } = report;
@@ -192,7 +191,11 @@ export function memoryMarkdown(report: MemoryReport): string {
     '',
     ...table(['`resize`, ms', 'pages', 'attachments', ...latency], 2, resizes.map(resizeRow)),
     '',
+    RESIZE_METHOD,
+    '',
     ...reserveLines(report),
+    '',
+    RESERVE_METHOD,
     ...(notMeasured.length === 0
       ? []
       : ['', 'Not measured:', ...notMeasured.map(({ what, why }) => `- ${what}: ${why}`)]),

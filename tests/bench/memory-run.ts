@@ -12,6 +12,7 @@ import { Lab, type MemorySide } from './memory-lab.ts';
 import { measurePages } from './memory-pages.ts';
 import { FULL, QUICK } from './memory-plan.ts';
 import { HugePagePools } from './memory-pool.ts';
+import { measureReserves, measureResizes } from './memory-resize.ts';
 import type { MemoryQuestion } from './memory-worker.ts';
 import { Side, startBroker, stop } from './processes.ts';
 
@@ -61,7 +62,9 @@ async function measureAll(lab: Lab): Promise<Omit<MemoryReport, 'machine' | 'tra
   const { touches, walks } = await measurePages(lab);
   const blocks = { sizeBytes: lab.plan.blocks.sizeBytes, results: await measureBlocks(lab) };
   const health = await measureHealth(lab);
-  return { touches, walks, blocks, health, resizes: [], reserves: [], notMeasured: lab.notMeasured };
+  const resizes = await measureResizes(lab);
+  const reserves = await measureReserves(lab);
+  return { touches, walks, blocks, health, resizes, reserves, notMeasured: lab.notMeasured };
 }
 
 function transparentPolicies(): MemoryReport['transparent'] {

@@ -3,14 +3,16 @@ import { connect } from '@leasehold/client';
 import { serveQuestions } from '../support/worker-side.ts';
 import { type BlockQuestion, BlockSide } from './memory-blocks.ts';
 import { type CheckQuestion, CheckSide } from './memory-checks.ts';
+import { type ResizeQuestion, ResizeSide } from './memory-resize-side.ts';
 import { type MappingQuestion, MappingSide } from './memory-side.ts';
 
-export type MemoryQuestion = MappingQuestion | BlockQuestion | CheckQuestion;
+export type MemoryQuestion = MappingQuestion | BlockQuestion | CheckQuestion | ResizeQuestion;
 
 const broker = await connect({ name: `bench-memory-${process.argv[2]}` });
 const mappings = new MappingSide(broker);
 const blocks = new BlockSide(broker);
 const checks = new CheckSide(broker);
+const resizes = new ResizeSide(broker);
 
 function answer(question: MemoryQuestion): unknown {
   switch (question.do) {
@@ -20,8 +22,14 @@ function answer(question: MemoryQuestion): unknown {
     case 'stop-checks':
     case 'collect-checks':
       return checks.answer(question);
-    default:
+    case 'create':
+    case 'delete':
+    case 'touch':
+    case 'walk':
+    case 'detach':
       return mappings.answer(question);
+    default:
+      return resizes.answer(question);
   }
 }
 
