@@ -9,8 +9,8 @@ const KEPT_BYTES = 256 * 2 ** 20;
 export interface Growth {
   /** More pages than before, whoever may use them. */
   readonly gotPages: number;
-  /** What kept it from being more; null when nothing did. */
-  readonly limitedBy: 'memory' | 'fragmentation' | null;
+  /** What kept it from being more: `signal` is that of the caller; null when nothing did. */
+  readonly limitedBy: 'memory' | 'fragmentation' | 'signal' | null;
 }
 
 /** Pages that must be added for this many to be free and promised to nobody. */
@@ -36,14 +36,15 @@ export async function growPool(
     // The kernel takes its time and compacts: a second try would get no more.
     isFull = totalOf(counts) < wanted;
   }
-  return {
-    gotPages: Math.max(0, totalOf(counts) - totalOf(before)),
-    limitedBy: isFull ? 'fragmentation' : sparePages < askedPages ? 'memory' : null,
-  };
+  const gotPages = Math.max(0, totalOf(counts) - totalOf(before));
+  if (isFull) return { gotPages, limitedBy: 'fragmentation' };
+  if (totalOf(counts) < goal) return { gotPages, limitedBy: 'signal' };
+  return { gotPages, limitedBy: sparePages < askedPages ? 'memory' : null };
 }
 
 /** What to do about less than was wanted. */
 export function shortfallAdvice({ limitedBy }: Growth, wantedPages: number): string {
+  if (limitedBy === 'signal') return 'the broker was told to stop meanwhile';
   if (limitedBy === 'memory') {
     return 'the machine has not that much memory to spare: reserve less, or free some';
   }
