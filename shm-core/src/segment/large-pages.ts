@@ -17,11 +17,13 @@ export type FallbackReason = (typeof FallbackReasons)[number];
 
 /** How many pages of one kind would have been needed, and how full their pool was. */
 export interface PageShortage {
+  /** Pages of 2 MiB unless it is said that they are others. */
+  readonly pageKind?: 'hugetlb-1g' | 'hugetlb-2m';
   readonly neededPages: number;
   readonly pool: PagePool | undefined;
 }
 
-/** Large pages were required and are not to be had. Speaks of 2 MiB pages, the last that were tried. */
+/** Large pages were required and are not to be had. Speaks of those that were tried last. */
 export class LargePagesUnavailable extends Error {
   override readonly name = 'LargePagesUnavailable';
   readonly reason: FallbackReason;
@@ -30,7 +32,8 @@ export class LargePagesUnavailable extends Error {
 
   /** `gigabyte`: pages of 1 GiB would have done as well. */
   constructor(reason: FallbackReason, shortage: PageShortage, gigabyte: PageShortage | null, options?: ErrorOptions) {
-    const needed = `${counted(shortage.neededPages, '2 MiB')} are required, but`;
+    const size = shortage.pageKind === 'hugetlb-1g' ? '1 GiB' : '2 MiB';
+    const needed = `${counted(shortage.neededPages, size)} are required, but`;
     super(`${needed} ${explain(reason, shortage, gigabyte)}`, options);
     this.reason = reason;
     this.neededPages = shortage.neededPages;
@@ -53,9 +56,13 @@ function explain(reason: FallbackReason, shortage: PageShortage, gigabyte: PageS
     case 'NO_PRIVILEGE':
       return 'this process may not use them: run the broker as a user in the group of vm.hugetlb_shm_group, or ask with pages: auto';
     case 'POOL_EXHAUSTED':
-      return `${free(shortage)}: ${remedies(shortage, gigabyte)}`;
+      return `${free(shortage)}: ${shortage.pageKind === 'hugetlb-1g' ? writeOf(shortage) : remedies(shortage, gigabyte)}`;
   }
 }
+
+const GIGABYTE_POOL = '/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages';
+const writeOf = ({ neededPages, pool }: PageShortage): string =>
+  pool === undefined ? `see ${GIGABYTE_POOL}` : `write ${wantedPages(neededPages, pool)} to ${GIGABYTE_POOL}`;
 
 function free({ pool }: PageShortage): string {
   return pool === undefined ? 'there are not enough' : `${freePages(pool)} of ${pool.totalPages} are free`;
@@ -69,9 +76,7 @@ function remedies(shortage: PageShortage, gigabyte: PageShortage | null): string
       : `\`sysctl vm.nr_hugepages=${wantedPages(shortage.neededPages, shortage.pool)}\`, `;
   const either = `${pool}or start the broker with \`${reserved}\``;
   if (gigabyte?.pool === undefined) return either;
-  const { neededPages, pool: large } = gigabyte;
-  const path = '/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages';
-  return `${either}; ${counted(neededPages, '1 GiB')} would do as well: write ${wantedPages(neededPages, large)} to ${path}`;
+  return `${either}; ${counted(gigabyte.neededPages, '1 GiB')} would do as well: ${writeOf(gigabyte)}`;
 }
 
 const freePages = (pool: PagePool): number => Math.max(0, pool.freePages - pool.reservedPages);

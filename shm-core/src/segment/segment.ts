@@ -2,8 +2,8 @@
  * A sealed memory object of which a part, from its start, is populated. Invariants: whoever touches what is populated never meets SIGBUS;
  * growing and shrinking that part is one thing at a time, and what fails leaves a size whose memory is there.
  */
-import type { OwnedFd, PageKind, ResidentPart, SegmentOs } from '../os/os.ts';
-import type { FallbackReason } from './large-pages.ts';
+import { OsError, type OwnedFd, type PageKind, type ResidentPart, type SegmentOs } from '../os/os.ts';
+import { type FallbackReason, LargePagesUnavailable } from './large-pages.ts';
 import type { PartOfSegment, PopulateOptions, Populator } from './populator.ts';
 import type { StepDown } from './tiers.ts';
 
@@ -82,7 +82,7 @@ export class Segment {
 
   /**
    * Populates up to `payloadBytes`, which is more than there are now. A failure leaves what was.
-   * @throws RangeError beyond the reservation; OsError (ENOMEM, ENOSPC); the signal's reason; Error when it is busy or closed.
+   * @throws RangeError beyond the reservation; OsError (ENOMEM, ENOSPC); LargePagesUnavailable when their pool is short; the signal's reason; Error when it is busy or closed.
    */
   grow(payloadBytes: number, options: PopulateOptions = {}): Promise<void> {
     const { mappedBytes, reservedBytes } = this.#grant;
@@ -101,12 +101,21 @@ export class Segment {
       } catch (error) {
         this.#parts.resident?.reduceTo(mappedBytes);
         if (part.bytes > 0) await this.#parts.populator.discard(part);
-        throw error;
+        throw this.#poolShort(part.bytes, error) ?? error;
       } finally {
         this.#comingBytes = 0;
       }
       this.#grant = { ...this.#grant, payloadBytes, mappedBytes: neededBytes };
     });
+  }
+
+  /** Of pages that come out of a pool: that there are not enough, and what to do. */
+  #poolShort(bytes: number, cause: unknown): LargePagesUnavailable | null {
+    const { pageKind, pageBytes } = this.#grant;
+    const isPool = pageKind === 'hugetlb-1g' || pageKind === 'hugetlb-2m';
+    if (!isPool || !(cause instanceof OsError) || !['ENOMEM', 'ENOSPC'].includes(cause.code)) return null;
+    const shortage = { pageKind, neededPages: bytes / pageBytes, pool: this.#parts.os.pagePool(pageKind) };
+    return new LargePagesUnavailable('POOL_EXHAUSTED', shortage, null, { cause });
   }
 
   /**
