@@ -53,7 +53,7 @@ const SIZES: Readonly<Record<string, number>> = {
   'below 1 GiB': GIB - 1,
   '1 GiB': GIB,
   'above 1 GiB': GIB + 1,
-  '16/9 GiB, which wastes an eighth': Math.ceil((16 * GIB) / 9),
+  '16/9 GiB, which wastes just an eighth': Math.ceil((16 * GIB) / 9),
   'a byte less, which wastes more': Math.ceil((16 * GIB) / 9) - 1,
 };
 

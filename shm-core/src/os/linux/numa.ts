@@ -19,14 +19,14 @@ const MBIND: Readonly<Record<string, number>> = { x64: 237, arm64: 235 };
 export function onlineNodes(root = '/'): number[] {
   let list: string;
   try {
-    list = readFileSync(join(root, 'sys/devices/system/node/online'), 'utf8').trim();
+    list = readFileSync(join(root, 'sys/devices/system/node/online'), 'utf8');
   } catch {
     return [];
   }
   // For example `0-1,3`.
-  return list.split(',').flatMap((range) => {
-    const [first = Number.NaN, last = first] = range.split('-').map(Number);
-    return Array.from({ length: last - first + 1 || 0 }, (_, index) => first + index);
+  return [...list.matchAll(/(\d+)(?:-(\d+))?/g)].flatMap(([, first, last]) => {
+    const begin = Number(first);
+    return Array.from({ length: Number(last ?? first) - begin + 1 }, (_, index) => begin + index);
   });
 }
 

@@ -90,23 +90,24 @@ function whyNot(address: number): 'fragmented' | 'refused' {
 async function isMappedByLargePages(address: number, bytes: number): Promise<boolean> {
   try {
     await onPool(libc().madvise, [address, bytes, MADV_POPULATE_READ]);
-    return largePageMappedBytes(await readFile('/proc/self/smaps', 'utf8'), address) === bytes;
+    return largePageMappedBytes(await readFile('/proc/self/smaps', 'utf8'), address, bytes) === bytes;
   } catch {
     // A process may be forbidden to read even its own.
     return false;
   }
 }
 
-/** How much of the shared memory mapped at `address` is mapped by large pages, B, in the words of /proc/…/smaps; undefined: nothing is. */
-export function largePageMappedBytes(smaps: string, address: number): number | undefined {
-  const begin = `${address.toString(16)}-`;
+/**
+ * How much of the shared memory mapped at `[address, address + bytes)` is mapped by large pages, B, in the words of /proc/…/smaps; 0 unless
+ * these very addresses are one mapping.
+ */
+export function largePageMappedBytes(smaps: string, address: number, bytes: number): number {
   const lines = smaps.split('\n');
-  const header = lines.findIndex((line) => line.startsWith(begin));
-  if (header < 0) return undefined;
-  for (const line of lines.slice(header + 1)) {
-    const [, name, kib] = /^(\w+):\s+(\d+) kB$/.exec(line) ?? [];
-    if (name === 'ShmemPmdMapped') return Number(kib) * 1024;
-    if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) break;
-  }
-  return undefined;
+  const header = `${address.toString(16)}-${(address + bytes).toString(16)} `;
+  const begin = lines.findIndex((line) => line.startsWith(header)) + 1;
+  if (begin === 0) return 0;
+  // Each mapping ends with its flags.
+  const end = lines.findIndex((line, index) => index >= begin && line.startsWith('VmFlags:'));
+  const figures = lines.slice(begin, end).join('\n');
+  return Number(/^ShmemPmdMapped:\s+(\d+) kB$/m.exec(figures)?.[1] ?? 0) * 1024;
 }
