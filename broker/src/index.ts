@@ -1,5 +1,6 @@
 /** The broker, for whoever runs one: prepare its runtime directory and epoch, start it, watch it, drain it, close it. */
 
+export { type MemoryHeadroom, memoryHeadroomBytes } from '@leasehold/shm-core/internal';
 export { type BrokerInfo, type BrokerOptions, type RunningBroker, startBroker } from './broker.ts';
 export { DEFAULT_LIMITS, type Limits } from './domain/limits.ts';
 export { type Action, ownerOnly, type Peer, type Policy, type Verdict } from './domain/policy.ts';

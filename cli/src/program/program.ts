@@ -3,7 +3,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import * as create from '../commands/create.ts';
 import * as demo from '../commands/demo.ts';
+import * as doctor from '../commands/doctor.ts';
 import * as health from '../commands/health.ts';
 import * as inspect from '../commands/inspect.ts';
 import * as lease from '../commands/lease.ts';
@@ -11,6 +13,7 @@ import * as leases from '../commands/leases.ts';
 import * as ls from '../commands/ls.ts';
 import * as markClean from '../commands/mark-clean.ts';
 import * as publish from '../commands/publish.ts';
+import * as resize from '../commands/resize.ts';
 import * as revoke from '../commands/revoke.ts';
 import * as rm from '../commands/rm.ts';
 import * as serve from '../commands/serve.ts';
@@ -34,6 +37,8 @@ const COMMANDS: readonly CommandModule[] = [
   demo,
   publish,
   subscribe,
+  create,
+  resize,
   lease,
   session,
   ls,
@@ -43,6 +48,7 @@ const COMMANDS: readonly CommandModule[] = [
   leases,
   revoke,
   markClean,
+  doctor,
 ];
 
 const EXAMPLES = `
