@@ -1,5 +1,5 @@
 /** `leasehold inspect`: everything the broker knows about one mapping. */
-import { checkName, type PrincipalInfo } from '@leasehold/client';
+import { checkName, type MemoryGrant, type PrincipalInfo } from '@leasehold/client';
 import type { Command } from 'commander';
 import type { CliContext } from '../program/context.ts';
 import {
@@ -60,8 +60,11 @@ function mappingFacts(mapping: MappingSummary): [string, string][] {
   return [
     ['name', printable(mapping.name)],
     ['kind', mapping.channel === null ? 'mapping' : 'channel'],
-    ['memory', `${formatBytes(memory.mappedBytes)} mapped, ${formatBytes(memory.payloadBytes)} asked for`],
+    ['memory', memoryText(memory)],
     ['pages', `${pagesText(mapping)}, ${formatBytes(memory.pageBytes)} each`],
+    ...stepDownFacts(memory),
+    ['locked', memory.locked ? 'yes: never swapped out' : 'no'],
+    ...numaFacts(memory),
     ['persistent', mapping.persistent ? 'yes' : 'no'],
     ['created', `${mapping.createTime.toISOString()} by ${principalText(mapping.creator)}`],
     ['participants', `${mapping.writers} writing, ${mapping.readers} reading, at most ${mapping.maxParticipants}`],
@@ -69,6 +72,20 @@ function mappingFacts(mapping: MappingSummary): [string, string][] {
     ['fencing token', String(mapping.fencingToken)],
     ['lease waiters', String(mapping.leaseWaiters)],
   ];
+}
+
+function memoryText({ payloadBytes, mappedBytes, reservedBytes }: MemoryGrant): string {
+  const there = `${formatBytes(payloadBytes)} of payload, ${formatBytes(mappedBytes)} in whole pages`;
+  return reservedBytes === mappedBytes ? there : `${there}, room to grow to ${formatBytes(reservedBytes)}`;
+}
+
+function stepDownFacts({ stepDowns }: MemoryGrant): [string, string][] {
+  if (stepDowns.length === 0) return [];
+  return [['looked for', stepDowns.map(({ pageKind, reason }) => `${pageKind} (${reason})`).join(', ')]];
+}
+
+function numaFacts({ numa }: MemoryGrant): [string, string][] {
+  return numa === null ? [] : [['NUMA node', numa]];
 }
 
 function channelFacts(channel: ChannelSummary): [string, string][] {

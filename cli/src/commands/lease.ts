@@ -6,7 +6,7 @@ import { type ChildEnd, runChild } from '../program/child-command.ts';
 import type { CliContext } from '../program/context.ts';
 import { oneLine, UsageError } from '../program/errors.ts';
 import { ExitCode } from '../program/exit-codes.ts';
-import { parseInteger, parseSize } from '../program/parse.ts';
+import { naming, parseInteger, parseSize } from '../program/parse.ts';
 import { withBroker } from './with-broker.ts';
 
 const TIME_MS_MAX = 2 ** 31 - 1;
@@ -39,8 +39,7 @@ Example: one nightly run at a time, and none if it is running already
   leasehold lease jobs/nightly --create 1 --wait-ms 0 -- ./nightly.sh`;
 
 export function register(program: Command, context: CliContext): void {
-  const number = (flag: string, min: number) => (text: string) =>
-    naming(flag, () => parseInteger(text, min, TIME_MS_MAX));
+  const number = (flag: string, min: number) => naming(flag, (text) => parseInteger(text, min, TIME_MS_MAX));
   program
     .command('lease')
     .description('run a command while a lease is held')
@@ -54,7 +53,7 @@ export function register(program: Command, context: CliContext): void {
     .option(
       '--create <bytes>',
       'make a mapping of that size, such as 1 or 4KiB, if there is none; it stays until leasehold rm',
-      (text: string) => naming('--create', () => parseSize(text)),
+      naming('--create', parseSize),
     )
     .option('--mark-clean', 'exclusive: a command that ends with 0 has left the data good')
     .option('--name <name>', 'what operators see (default: the command)')
@@ -79,14 +78,6 @@ export function register(program: Command, context: CliContext): void {
       };
       await withBroker(command, context, hold, flags.name ?? basename(words[0] ?? ''));
     });
-}
-
-function naming<T>(flag: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw new UsageError(`${flag}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
 }
 
 /** What has the name already is used as it is, whatever its size. */

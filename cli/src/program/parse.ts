@@ -2,6 +2,17 @@
 import { isIP } from 'node:net';
 import { UsageError } from './errors.ts';
 
+/** A parser whose error says which option or argument was wrong. */
+export function naming<T>(what: string, parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new UsageError(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  };
+}
+
 /** A whole number in a range. */
 export function parseInteger(text: string, min: number, max: number): number {
   const value = /^-?[0-9]+$/.test(text) ? Number(text) : Number.NaN;
