@@ -3,7 +3,14 @@ import { LeaseholdError } from '@leasehold/proto';
 import { describe, expect, it } from 'vitest';
 import { openPublisher } from './channel-operations.ts';
 import { releaseLease } from './lease-operations.ts';
-import { attachMapping, claimTicket, createMapping, deleteMapping, detachMapping } from './mapping-operations.ts';
+import {
+  type Attached,
+  attachMapping,
+  claimTicket,
+  createMapping,
+  deleteMapping,
+  detachMapping,
+} from './mapping-operations.ts';
 import { type Amounts, QUOTA_DIMENSIONS } from './quotas.ts';
 import { resizeMapping } from './resize-operations.ts';
 import type { Session } from './session.ts';
@@ -146,7 +153,10 @@ class RandomUsers {
 
   #publish(session: Session, name: string): void {
     const ignore = () => undefined;
-    const events = { opened: ignore, queued: ignore, promoted: ignore, ended: ignore };
+    const opened = (_channel: unknown, { ticket }: Attached) => {
+      if (this.#random.chance(0.7)) claimTicket(this.world.core, session, ticket.bytes);
+    };
+    const events = { opened, queued: ignore, promoted: ignore, ended: ignore };
     const attachment = openPublisher(this.world.core, session, { name, failIfHeld: false, ttlMs: 60_000 }, events);
     if (this.#random.chance(0.5)) this.#attempt(async () => this.world.core.attachments.vacate(attachment));
   }
