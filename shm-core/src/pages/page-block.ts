@@ -48,6 +48,7 @@ export class PageBlock {
 
   /** The same view every time, until the protection changes. */
   bytes(): Uint8Array<ArrayBuffer> {
+    // Every change of protection detaches it.
     if (this.#whole === undefined || this.#whole.buffer.detached) {
       this.#whole = new Uint8Array(this.range.view(0, this.#grant.requestedBytes));
     }
@@ -67,7 +68,6 @@ export class PageBlock {
 
   protect(protection: Protection): void {
     this.range.protect(protection);
-    this.#whole = undefined;
     if (protection === 'rx') this.#wasExecutable = true;
   }
 
@@ -123,7 +123,6 @@ export class PageBlock {
   }
 
   release(): void {
-    this.#whole = undefined;
     this.range.release();
   }
 }

@@ -11,7 +11,7 @@ function touched(how: string): { signal: NodeJS.Signals | null; stdout: string }
 const KILLED = { signal: 'SIGSEGV', stdout: 'ready\n' };
 
 describe('the page tables under typed pages', () => {
-  it.each(['write r', 'write r through a stolen view', 'read none', 'write rx'])(
+  it.each(['write r', 'write r through a stolen view', 'read none', 'write rx', 'call what is rw again'])(
     'kill a process that has kept a pointer: %s',
     (how) => {
       expect(touched(how)).toEqual(KILLED);
@@ -20,6 +20,7 @@ describe('the page tables under typed pages', () => {
 
   it.each([
     ['read r', 'ready\n0\nsurvived\n'],
+    ['call rx', 'ready\nsurvived\n'],
     ['write what is rw again', 'ready\nsurvived\n'],
     ['write what is free', 'ready\nsurvived\n'],
   ])('let a process live that may: %s', (how, stdout) => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { toExecutable } from '../executable-pages.ts';
+import * as pagesEntry from '../pages.ts';
 import { Pages, UsedPagesError } from '../pages.ts';
 
 /** Machine code of functions that follow the C calling convention. */
@@ -70,6 +71,10 @@ describe.skipIf(process.arch !== 'x64' && process.arch !== 'arm64')('a function 
 });
 
 describe('toExecutable', () => {
+  it('is to be had by its own import only', () => {
+    expect(Object.keys(pagesEntry)).not.toContain('toExecutable');
+  });
+
   it('uses the writable pages up, and detaches their views', () => {
     const pages = Pages.allocate(16);
     const { bytes } = pages;

@@ -53,8 +53,8 @@ export class TypedPages<Access extends PageAccess | 'rx'> implements AnyPages<Ac
   }
 
   protect<To extends PageAccess>(access: To): Pages<To> {
+    if (!Object.hasOwn(MAKERS, access)) throw new RangeError(`protect takes rw, r or none, not ${String(access)}`);
     const make = MAKERS[access];
-    if (make === undefined) throw new RangeError(`protect takes rw, r or none, not ${String(access)}`);
     const block = this.block;
     block.protect(access);
     this.useUp(`protected as '${access}': use what protect returned`);

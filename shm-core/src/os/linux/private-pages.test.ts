@@ -150,6 +150,7 @@ describe('a system call that fails', () => {
     const range = mapped(createPrivateMemory(), 2 * PAGE);
     const bytes = new Uint8Array(range.view(0, 2 * PAGE));
     failing('mprotect');
+    const READ_WRITE = 3;
     expect(() => range.protect('r')).toThrow(
       expect.objectContaining({
         call: 'mprotect',
@@ -157,6 +158,7 @@ describe('a system call that fails', () => {
         message: expect.stringContaining(`r, ${2 * PAGE} B`),
       }),
     );
+    expect(libc().mprotect).toHaveBeenLastCalledWith(range.address, 2 * PAGE, READ_WRITE);
     bytes[0] = 1;
     expect(bytes).toHaveLength(2 * PAGE);
   });

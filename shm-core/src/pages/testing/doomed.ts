@@ -3,6 +3,7 @@
  * that dying earlier is no success, and `survived` when nothing happened.
  */
 import { writeSync } from 'node:fs';
+import { nativeFunction } from '../../os/linux/executable-code.ts';
 import { addressOf, viewOf } from '../../os/linux/libc.ts';
 import { Pages } from '../../pages.ts';
 import { toExecutable } from '../to-executable.ts';
@@ -26,6 +27,9 @@ function second(bytes: Uint8Array): ArrayBuffer {
 function stolen(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
   return bytes.buffer.transfer();
 }
+
+/** A function that returns at once. */
+const RETURN = process.arch === 'arm64' ? [0xc0, 0x03, 0x5f, 0xd6] : [0xc3];
 
 const CASES: Readonly<Record<string, () => void>> = {
   'write r': () => {
@@ -57,6 +61,24 @@ const CASES: Readonly<Record<string, () => void>> = {
     const view = second(pages.bytes);
     toExecutable(pages);
     touch(view, 'write');
+  },
+  'call rx': () => {
+    const pages = Pages.allocate(BYTES);
+    pages.bytes.set(RETURN);
+    const code = nativeFunction(addressOf(pages.bytes), { takes: [], returns: 'void' });
+    toExecutable(pages);
+    writeSync(1, 'ready\n');
+    code();
+    writeSync(1, 'survived\n');
+  },
+  'call what is rw again': () => {
+    const pages = Pages.allocate(BYTES);
+    pages.bytes.set(RETURN);
+    const code = nativeFunction(addressOf(pages.bytes), { takes: [], returns: 'void' });
+    toExecutable(pages).protect('rw');
+    writeSync(1, 'ready\n');
+    code();
+    writeSync(1, 'survived\n');
   },
   'write what is rw again': () => {
     const pages = Pages.allocate(BYTES);
