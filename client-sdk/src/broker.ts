@@ -42,6 +42,10 @@ export interface ConnectOptions extends WaitOptions {
 interface CreateOptions extends WaitOptions {
   /** Large pages: where they can be had (default), or else an error, or not at all. */
   readonly pages?: PagePolicy;
+  /** Never swapped out, while the broker lives; an error when that cannot be promised. Large pages never are. Default false. */
+  readonly locked?: boolean;
+  /** Memory of this NUMA node first; the grant's `numa` says whether that could be. */
+  readonly numaNode?: number;
   /** Live on when its creator and all who use it are gone. Default false. */
   readonly persistent?: boolean;
   /** Participants at once, 1 to 128; default 64. */
@@ -55,10 +59,6 @@ export interface MappingOptions extends CreateOptions {
   readonly sizeBytes: number;
   /** What `resize` may make it, B; default: it keeps its size. Costs addresses, no memory. */
   readonly reserveBytes?: number;
-  /** Never swapped out, while the broker lives; an error when that cannot be promised. Large pages never are. Default false. */
-  readonly locked?: boolean;
-  /** Memory of this NUMA node first; `info.memory.numa` says whether that could be. */
-  readonly numaNode?: number;
   /** Told while the broker populates the memory, after every 64 MiB. */
   readonly onProgress?: (progress: PopulateProgress) => void;
 }
@@ -165,11 +165,10 @@ export class Broker implements AsyncDisposable {
       ...(options.format === undefined ? {} : { format: formatTo(options.format) }),
       slotBytes: checkedSize('slotBytes', options.slotBytes),
       slots: optionalCount('slots', options.slots),
-      pages: pagePolicyTo(options.pages),
+      ...memoryWishes(options),
       overflow: OVERFLOWS[checkedChoice('overflow', options.overflow ?? 'overwrite', ['overwrite', 'block'])],
       blockBound: BLOCK_BOUNDS[checkedChoice('blockBound', options.blockBound ?? 'timeout', ['timeout', 'detach'])],
       blockTimeoutMs: optionalCount('blockTimeoutMs', options.blockTimeoutMs),
-      lifetime: lifetimeOf(options),
       maxParticipants: optionalCount('maxParticipants', options.maxParticipants),
       maxLoans: optionalCount('maxLoans', options.maxLoans),
       firstSequence: options.firstSequence ?? 0n,
@@ -240,10 +239,7 @@ export class Broker implements AsyncDisposable {
       name,
       sizeBytes: checkedSize('sizeBytes', options.sizeBytes),
       reserveBytes: checkedSize('reserveBytes', options.reserveBytes),
-      locked: options.locked === true,
-      ...(options.numaNode === undefined ? {} : { numaNode: checkedCount('numaNode', options.numaNode, 0) }),
-      pages: pagePolicyTo(options.pages),
-      lifetime: lifetimeOf(options),
+      ...memoryWishes(options),
       ifExists: ifExistsOf(options),
       maxParticipants: optionalCount('maxParticipants', options.maxParticipants),
     };
@@ -316,8 +312,12 @@ export class Broker implements AsyncDisposable {
   }
 }
 
-const lifetimeOf = (options: CreateOptions): Lifetime =>
-  options.persistent === true ? Lifetime.PERSISTENT : Lifetime.LAST_ATTACHMENT;
+const memoryWishes = ({ pages, persistent, locked, numaNode }: CreateOptions) => ({
+  pages: pagePolicyTo(pages),
+  lifetime: persistent === true ? Lifetime.PERSISTENT : Lifetime.LAST_ATTACHMENT,
+  locked: locked === true,
+  ...(numaNode === undefined ? {} : { numaNode: checkedCount('numaNode', numaNode, 0) }),
+});
 
 const OVERFLOWS = { overwrite: Overflow.OVERWRITE, block: Overflow.BLOCK } as const;
 const BLOCK_BOUNDS = { timeout: BlockBound.TIMEOUT, detach: BlockBound.DETACH } as const;

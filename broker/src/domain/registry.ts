@@ -249,13 +249,16 @@ function isChannel(mapping: OwnedMapping): mapping is OwnedMapping & { channel: 
 }
 
 function layoutOf(id: bigint, specification: Specification) {
+  const { locked, numaNode } = specification;
+  const placed = { locked, numaNode: numaNode ?? undefined };
   if (specification.kind === 'mapping') {
-    const { payloadBytes, reserveBytes, locked, numaNode } = specification;
-    return { payloadBytes, reserveBytes, locked, numaNode: numaNode ?? undefined };
+    const { payloadBytes, reserveBytes } = specification;
+    return { ...placed, payloadBytes, reserveBytes };
   }
   const geometry = geometryOf(specification);
   const head = specification.firstSequence - 1;
   return {
+    ...placed,
     payloadBytes: geometry.totalBytes,
     head,
     layOut: (data: Parameters<typeof initialiseChannel>[0]) => initialiseChannel(data, geometry, id, head),

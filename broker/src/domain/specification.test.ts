@@ -31,6 +31,8 @@ const channel = (more: Partial<ChannelRequest> = {}): ChannelRequest => ({
   blockTimeoutMs: 0,
   maxLoans: 0,
   firstSequence: 0n,
+  locked: false,
+  numaNode: null,
   format: {
     fourcc: '',
     width: 0,

@@ -15,6 +15,10 @@ interface CommonSpecification {
   readonly pages: Pages;
   readonly lifetime: Lifetime;
   readonly maxParticipants: number;
+  /** Never swapped out. */
+  readonly locked: boolean;
+  /** Whose memory is preferred; null: nobody's. */
+  readonly numaNode: number | null;
 }
 
 export interface MappingSpecification extends CommonSpecification {
@@ -22,10 +26,6 @@ export interface MappingSpecification extends CommonSpecification {
   readonly payloadBytes: number;
   /** What it may grow to, B: at least `payloadBytes`. */
   readonly reserveBytes: number;
-  /** Never swapped out. */
-  readonly locked: boolean;
-  /** Whose memory is preferred; null: nobody's. */
-  readonly numaNode: number | null;
 }
 
 export interface ChannelSpecification extends CommonSpecification {

@@ -109,6 +109,8 @@ function channelSpecMessage(specification: ChannelSpecification) {
     maxParticipants: specification.maxParticipants,
     maxLoans: specification.maxLoans,
     firstSequence: BigInt(specification.firstSequence),
+    locked: specification.locked,
+    ...(specification.numaNode === null ? {} : { numaNode: specification.numaNode }),
   };
 }
 

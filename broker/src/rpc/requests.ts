@@ -33,8 +33,8 @@ const NO_FORMAT: FrameFormat = {
 };
 
 export function mappingRequest(request: CreateMappingRequest): MappingRequest {
-  const { name, sizeBytes, reserveBytes, maxParticipants, locked, numaNode = null } = request;
-  return { name, sizeBytes, reserveBytes, maxParticipants, locked, numaNode, ...pagesAndLifetime(request) };
+  const { name, sizeBytes, reserveBytes, maxParticipants } = request;
+  return { name, sizeBytes, reserveBytes, maxParticipants, ...memoryWishes(request) };
 }
 
 /** @throws {LeaseholdError} INVALID_ARGUMENT */
@@ -49,7 +49,7 @@ export function channelRequest(spec: ChannelSpec | undefined): ChannelRequest {
     maxParticipants,
     maxLoans,
     firstSequence,
-    ...pagesAndLifetime(spec),
+    ...memoryWishes(spec),
     format: formatOf(spec),
     overflow: named('overflow', OVERFLOW, spec.overflow || Overflow.OVERWRITE),
     blockBound: named('block_bound', BLOCK_BOUND, spec.blockBound || BlockBound.TIMEOUT),
@@ -62,10 +62,14 @@ function formatOf({ format }: ChannelSpec): FrameFormat {
   return { fourcc, width, height, strideBytes, frameRateNumerator, frameRateDenominator, attributes };
 }
 
-function pagesAndLifetime({ pages, lifetime }: { pages: PagePolicy; lifetime: Lifetime }) {
+type MemoryWishes = Pick<CreateMappingRequest, 'pages' | 'lifetime' | 'locked' | 'numaNode'>;
+
+function memoryWishes({ pages, lifetime, locked, numaNode }: MemoryWishes) {
   return {
     pages: named('pages', PAGE_POLICY, pages || PagePolicy.AUTO),
     lifetime: named('lifetime', LIFETIME, lifetime || Lifetime.LAST_ATTACHMENT),
+    locked,
+    numaNode: numaNode ?? null,
   };
 }
 

@@ -27,6 +27,8 @@ export async function channel(
     blockTimeoutMs: 0,
     maxLoans: 1,
     firstSequence: 1n,
+    locked: false,
+    numaNode: null,
     format: { ...format, attributes: {} },
     ...changes,
   };

@@ -173,6 +173,8 @@ export class LeaseWorld {
       blockTimeoutMs: 0,
       maxLoans: 1,
       firstSequence: 1n,
+      locked: false,
+      numaNode: null,
       format: { ...format, attributes: {} },
     } as const;
     const signal = new AbortController().signal;

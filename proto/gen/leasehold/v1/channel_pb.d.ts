@@ -147,6 +147,20 @@ export declare type ChannelSpec = Message<"leasehold.v1.ChannelSpec"> & {
    * @generated from field: uint64 first_sequence = 12;
    */
   firstSequence: bigint;
+
+  /**
+   * Never to be swapped out, as in CreateMappingRequest.
+   *
+   * @generated from field: bool locked = 13;
+   */
+  locked: boolean;
+
+  /**
+   * Memory of this NUMA node first, if that can be.
+   *
+   * @generated from field: optional uint32 numa_node = 14;
+   */
+  numaNode?: number | undefined;
 };
 
 /**
