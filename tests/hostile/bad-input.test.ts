@@ -106,7 +106,12 @@ describe('a size', () => {
           pages === 'require' ? /^(QUOTA_EXCEEDED|LARGE_PAGES_UNAVAILABLE)$/ : /^QUOTA_EXCEEDED$/,
         );
         if (error.code === 'QUOTA_EXCEEDED') {
-          expect(error.metadata).toMatchObject({ chargedBytes: '0', quotaBytes: `${64 * 2 ** 20}` });
+          expect(error.metadata).toMatchObject({
+            quota: 'bytes',
+            whose: 'broker',
+            used: '0',
+            limit: `${64 * 2 ** 20}`,
+          });
         }
       }
     }
