@@ -129,6 +129,54 @@ describe.skipIf(skipped !== '')(`a segment of huge pages${skipped}`, () => {
     for (let round = 0; round < 4; round += 1) (await allocate(all, 'require')).close();
   });
 
+  it('grows and shrinks by exactly the pages of the pool that it should', async () => {
+    const before = freePages();
+    const segment = await allocator.allocate({
+      label: 'leasehold-test',
+      payloadBytes: 1,
+      reserveBytes: 16 * MIB,
+      pages: 'require',
+      admit: () => undefined,
+    });
+    const takes = () => before - freePages();
+    const range = os.map(segment.fd, segment.bytes, 'write', 'hugetlb-2m');
+    expect(hugePagePool('hugetlb-2m')?.reservedPages).toBe(0);
+    expect(takes()).toBe(1);
+    await segment.grow(6 * MIB);
+    expect(takes()).toBe(3);
+    range.bytes(0, 6 * MIB).fill(7);
+    await segment.shrink(2 * MIB + 1);
+    expect(takes()).toBe(2);
+    expect(os.allocatedBytes(segment.fd)).toBe(4 * MIB);
+    // What is left of the last page is zero, what is before it untouched.
+    expect([...range.bytes(2 * MIB, 3)]).toEqual([7, 0, 0]);
+    range.release();
+    segment.close();
+    await expect.poll(freePages).toBe(before);
+  });
+
+  it('that the pool cannot grow keeps its size, and gives back what it had got', async () => {
+    const before = freePages();
+    const moreThanThereIs = (before + 1) * 2 * MIB;
+    const request = {
+      label: 'leasehold-test',
+      payloadBytes: 1,
+      reserveBytes: moreThanThereIs,
+      pages: 'require',
+    } as const;
+    const segment = await allocator.allocate({ ...request, admit: () => undefined });
+    await expect(segment.grow(moreThanThereIs)).rejects.toMatchObject({
+      reason: 'POOL_EXHAUSTED',
+      cause: { call: 'posix_fallocate', code: 'ENOSPC' },
+    });
+    expect(segment.grant).toMatchObject({ payloadBytes: 1, mappedBytes: 2 * MIB });
+    expect(freePages()).toBe(before - 1);
+    await segment.grow(4 * MIB);
+    expect(freePages()).toBe(before - 2);
+    segment.close();
+    await expect.poll(freePages).toBe(before);
+  });
+
   it('that the pool cannot fill after all is an errno, and takes nothing', async () => {
     const before = freePages();
     const bytes = (before + 1) * 2 * MIB;

@@ -194,12 +194,12 @@ class InMemoryRange implements MappedRange {
   }
 
   discard(offset: number, length: number): void {
-    this.#check(offset, length, BASE_PAGE_BYTES);
+    this.#checkWritable(offset, length);
     new Uint8Array(this.#memory, offset, length).fill(0);
   }
 
   populate(offset: number, length: number): void {
-    this.#check(offset, length, 1);
+    this.#checkWritable(offset, length);
   }
 
   keepFromReuse(): void {
@@ -208,6 +208,11 @@ class InMemoryRange implements MappedRange {
 
   release(): void {
     this.#released = true;
+  }
+
+  #checkWritable(offset: number, length: number): void {
+    this.#check(offset, length, BASE_PAGE_BYTES);
+    if (this.access !== 'write') throw new OsError('madvise', 13, 'EACCES', 'the range is mapped for reading only');
   }
 
   #check(offset: number, length: number, wordBytes: number): void {

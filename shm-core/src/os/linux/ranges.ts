@@ -23,6 +23,8 @@ const MAP_NORESERVE = 0x4000;
 const MAP_FIXED_NOREPLACE = 0x100000;
 const MADV_DONTFORK = 10;
 
+const EACCES = 13;
+
 const READ_WRITE = PROT_READ | PROT_WRITE;
 const PLACEHOLDER = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
@@ -148,11 +150,11 @@ class LinuxRange implements MappedRange {
   }
 
   discard(offset: number, length: number): void {
-    discard(this.#part(offset, length), length);
+    discard(this.#writablePart(offset, length), length);
   }
 
   populate(offset: number, length: number): void {
-    populate(this.#part(offset, length), length);
+    populate(this.#writablePart(offset, length), length);
   }
 
   /** Where a part begins. */
@@ -160,6 +162,13 @@ class LinuxRange implements MappedRange {
     if (this.#released) throw new Error('the range is released');
     checkExtent(offset, length, this.mappedBytes);
     return this.#address + offset;
+  }
+
+  /** The kernel looks at how the descriptor was opened, not at how it is mapped. */
+  #writablePart(offset: number, length: number): number {
+    const address = this.#part(offset, length);
+    if (this.access !== 'write') throw osError('madvise', EACCES, 'the range is mapped for reading only');
+    return address;
   }
 
   keepFromReuse(): void {

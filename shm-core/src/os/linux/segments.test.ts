@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { fstatSync, ftruncateSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeSegmentOs } from '../testing/segment-conformance.ts';
 import { openFds } from '../testing/temporary-directory.ts';
@@ -47,6 +48,36 @@ describe('a memfd segment', () => {
     fd.close();
   });
 
+  it('takes exactly the memory that is populated, and what is discarded goes back by whole pages', async () => {
+    const fd = os.create('leasehold-test', BYTES, 'base');
+    const page = os.basePageBytes;
+    expect(os.allocatedBytes(fd)).toBe(0);
+    await os.populate(fd, 0, BYTES);
+    expect(os.allocatedBytes(fd)).toBe(BYTES);
+    await os.discard(fd, BYTES / 2, BYTES / 2);
+    expect(os.allocatedBytes(fd)).toBe(BYTES / 2);
+    // Of four pages, two are whole.
+    await os.discard(fd, 1, 4 * page - 2);
+    expect(os.allocatedBytes(fd)).toBe(BYTES / 2 - 2 * page);
+    const range = os.map(fd, BYTES, 'write', 'base');
+    range.discard(8 * page, page);
+    expect(os.allocatedBytes(fd)).toBe(BYTES / 2 - 3 * page);
+    range.populate(8 * page, 4 * page);
+    expect(os.allocatedBytes(fd)).toBe(BYTES / 2 - 2 * page);
+    expect(range.advise('populate', 0, BYTES)).toBe('applied');
+    expect(os.allocatedBytes(fd)).toBe(BYTES);
+    range.release();
+    fd.close();
+  });
+
+  it('names the call when a discard fails, whose thread leaves no errno', async () => {
+    const fd = os.create('leasehold-test', BYTES, 'base');
+    const reader = os.openReadOnly(fd);
+    await expect(os.discard(reader, 0, BYTES)).rejects.toMatchObject({ call: 'fallocate', code: 'EBADF' });
+    fd.close();
+    reader.close();
+  });
+
   it('reports errno and call when population fails', async () => {
     const fd = os.create('leasehold-test', BYTES, 'base');
     const reader = os.openReadOnly(fd);
@@ -73,6 +104,70 @@ describe('a memfd segment', () => {
     const before = openFds();
     expect(() => os.create('x'.repeat(300), BYTES, 'base')).toThrow(expect.objectContaining({ code: 'EINVAL' }));
     expect(openFds()).toEqual(before);
+  });
+});
+
+/** Locked memory of this process, B: in all (VmLck), and of mappings of the test segments (smaps). */
+const locked = () => {
+  const smaps = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const ours = smaps.filter((mapping) => mapping.includes('/memfd:leasehold-test'));
+  const kib = (text: string, field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1]);
+  return {
+    processBytes: kib(readFileSync('/proc/self/status', 'utf8'), 'VmLck') * 1024,
+    mappedBytes: ours.reduce((sum, mapping) => sum + kib(mapping, 'Locked') * 1024, 0),
+  };
+};
+
+describe('a resident part', () => {
+  const os = createLinuxSegmentOs();
+
+  it('is locked as far as it reaches, and not beyond its release', async () => {
+    const before = locked();
+    const fd = os.create('leasehold-test', BYTES, 'base');
+    await os.populate(fd, 0, BYTES);
+    const part = os.keepResident(fd);
+    const expectLocked = (bytes: number) =>
+      expect(locked()).toEqual({ processBytes: before.processBytes + bytes, mappedBytes: before.mappedBytes + bytes });
+    expectLocked(0);
+    await part.extendTo(BYTES / 4);
+    expectLocked(BYTES / 4);
+    await part.extendTo(BYTES);
+    expectLocked(BYTES);
+    part.reduceTo(BYTES / 2);
+    expectLocked(BYTES / 2);
+    await part.extendTo(BYTES / 4);
+    expectLocked(BYTES / 2);
+    part.release();
+    expectLocked(0);
+    fd.close();
+  });
+
+  it('is given back with the rest when its memory is discarded', async () => {
+    const fd = os.create('leasehold-test', BYTES, 'base');
+    await os.populate(fd, 0, BYTES);
+    const part = os.keepResident(fd);
+    await part.extendTo(BYTES);
+    part.reduceTo(BYTES / 2);
+    await os.discard(fd, BYTES / 2, BYTES / 2);
+    expect(os.allocatedBytes(fd)).toBe(BYTES / 2);
+    part.release();
+    fd.close();
+  });
+
+  it('beyond the limit of locked memory is an OsError of mlock, and locks nothing', async (context) => {
+    if (process.getuid?.() !== 0) return context.skip('needs root to become a user whom the limit binds');
+    const script = join(import.meta.dirname, 'testing/lock-more-than-allowed.ts');
+    const shell = `ulimit -l 64 && exec "$0" "$@"`;
+    const node = [process.execPath, '--conditions=leasehold-source', script, String(BYTES)];
+    const answer = execFileSync('/bin/sh', ['-c', shell, ...node], { encoding: 'utf8' });
+    expect(JSON.parse(answer)).toEqual({
+      name: 'OsError',
+      call: 'mlock',
+      code: 'ENOMEM',
+      lockedKib: 0,
+      withinLimit: true,
+    });
   });
 });
 

@@ -2,7 +2,7 @@
 // biome-ignore-all lint/correctness/noUndeclaredDependencies: tests only; not part of the package.
 // biome-ignore-all lint/complexity/noExcessiveLinesPerFunction: the body of a test suite.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type MappedRange, OsError, type OwnedFd, type SegmentOs } from '../os.ts';
+import { Advices, type MappedRange, OsError, type OwnedFd, type SegmentOs } from '../os.ts';
 
 const PAGES = 4;
 
@@ -150,6 +150,118 @@ export function describeSegmentOs(create: () => SegmentOs): void {
       expect(stale).toHaveLength(0);
       new Uint8Array(returned)[0] = 9;
       expect(map(fd, 'read').bytes(0, 1)[0]).toBe(9);
+    });
+
+    /** Populated, and every byte of it 0xa5. */
+    async function filledSegment(): Promise<{ fd: OwnedFd; range: MappedRange }> {
+      const fd = newSegment();
+      await os.populate(fd, 0, bytes);
+      const range = map(fd, 'write');
+      range.bytes(0, bytes).fill(0xa5);
+      return { fd, range };
+    }
+    /** Where zeros begin and end in an otherwise full range; null when there are others. */
+    function zeros(range: MappedRange): readonly [number, number] | null {
+      const all = range.bytes(0, bytes);
+      const begin = all.indexOf(0);
+      const end = all.lastIndexOf(0) + 1;
+      const others = all.filter((byte, at) => (byte === 0) !== (at >= begin && at < end));
+      return others.length === 0 ? [begin, end] : null;
+    }
+
+    it.each([
+      ['a whole page', 1, 0, 2, 0],
+      ['its first page', 0, 0, 1, 0],
+      ['all of it', 0, 0, PAGES, 0],
+      ['a part of one page', 1, 100, 1, 200],
+      ['parts of two pages', 1, 5, 2, 5],
+      ['pages with ragged ends', 0, 4095, 3, 1],
+    ])(
+      'reads as zero where it was given back (%s), through every mapping, and as before elsewhere',
+      async (...part) => {
+        const [, firstPage, firstByte, lastPage, lastByte] = part;
+        const { fd, range } = await filledSegment();
+        const reader = map(os.openReadOnly(fd), 'read');
+        const begin = firstPage * os.basePageBytes + firstByte;
+        const end = lastPage * os.basePageBytes + lastByte;
+        await os.discard(fd, begin, end - begin);
+        expect(zeros(range)).toEqual([begin, end]);
+        expect(zeros(reader)).toEqual([begin, end]);
+      },
+    );
+
+    it('can be given back, populated and written any number of times', async () => {
+      const { fd, range } = await filledSegment();
+      for (let round = 1; round <= 3; round += 1) {
+        await os.discard(fd, 0, bytes);
+        await os.populate(fd, 0, bytes);
+        expect(zeros(range)).toEqual([0, bytes]);
+        range.bytes(0, bytes).fill(round);
+      }
+    });
+
+    it('takes no less memory than was populated', async () => {
+      const { fd } = await filledSegment();
+      expect(os.allocatedBytes(fd)).toBe(bytes);
+    });
+
+    it('holds what it held whatever was advised', async () => {
+      const { range, fd } = await filledSegment();
+      const reader = map(os.openReadOnly(fd), 'read');
+      for (const each of [range, reader]) {
+        for (const advice of Advices) {
+          expect(['applied', 'unsupported']).toContain(each.advise(advice, 0, bytes));
+          expect(zeros(range), `${each.access} ${advice}`).toEqual([-1, 0]);
+        }
+      }
+    });
+
+    it('is populated and given back by a range that may write, and by no other', async () => {
+      const { fd, range } = await filledSegment();
+      range.discard(os.basePageBytes, os.basePageBytes);
+      expect(zeros(range)).toEqual([os.basePageBytes, 2 * os.basePageBytes]);
+      range.populate(0, bytes);
+      expect(os.allocatedBytes(fd)).toBe(bytes);
+      expect(zeros(range)).toEqual([os.basePageBytes, 2 * os.basePageBytes]);
+      // Mapped for reading only, by whatever descriptor.
+      for (const reader of [map(fd, 'read'), map(os.openReadOnly(fd), 'read')]) {
+        expect(() => reader.discard(0, os.basePageBytes)).toThrow(expect.objectContaining({ code: 'EACCES' }));
+        expect(() => reader.populate(0, os.basePageBytes)).toThrow(expect.objectContaining({ code: 'EACCES' }));
+      }
+      expect(zeros(range)).toEqual([os.basePageBytes, 2 * os.basePageBytes]);
+    });
+
+    it('is advised, populated and given back within the bounds of a range, and not after its release', async () => {
+      const { range } = await filledSegment();
+      const uses = [
+        (offset: number, length: number) => range.advise('willneed', offset, length),
+        (offset: number, length: number) => range.populate(offset, length),
+        (offset: number, length: number) => range.discard(offset, length),
+      ];
+      for (const use of uses) {
+        for (const [offset, length] of [
+          [0, bytes + os.basePageBytes],
+          [bytes, os.basePageBytes],
+          [0, 0],
+        ] as const) {
+          expect(() => use(offset, length), `${offset}, ${length}`).toThrow(RangeError);
+        }
+      }
+      range.release();
+      for (const use of uses) expect(() => use(0, bytes)).toThrow('released');
+    });
+
+    it('is kept in memory as far as asked, and holds what it held', async () => {
+      const { fd, range } = await filledSegment();
+      const part = os.keepResident(fd);
+      await part.extendTo(2 * os.basePageBytes);
+      await part.extendTo(bytes);
+      part.reduceTo(os.basePageBytes);
+      part.reduceTo(bytes);
+      await part.extendTo(bytes);
+      part.release();
+      part.release();
+      expect(zeros(range)).toEqual([-1, 0]);
     });
   });
 }
