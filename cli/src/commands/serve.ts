@@ -34,7 +34,7 @@ interface ServeOptions extends ServeFlags {
 
 const HELP = `
 Every option can be given as a variable: --drain-ms as LEASEHOLD_DRAIN_MS, and so on. A flag wins over a variable, and a
-variable over the file of --config: TOML, with the keys that docs/MEMORY.md lists.
+variable over the file of --config: TOML, with the keys that docs/CONFIGURATION.md lists.
 The log is JSON lines on stderr. "leasehold: serving DIR" on stdout says that clients can connect.
 SIGTERM, SIGINT or SIGHUP drains, and the exit code is then 0; a second one ends the broker at once.
 
