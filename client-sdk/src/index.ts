@@ -1,6 +1,30 @@
 /** Leasehold's client: connect to the broker of this host, create channels and mappings, publish and subscribe without a copy. */
 
 export { checkName, type ErrorCode, LeaseholdError } from '@leasehold/proto';
+export {
+  byteField,
+  CapacityError,
+  f32,
+  f32s,
+  f64,
+  InvalidVectorError,
+  i32,
+  type ReadableVectorMemory,
+  type ReadonlyRecordView,
+  type RecordCopy,
+  type RecordType,
+  type RecordView,
+  record,
+  reserved,
+  SharedVector,
+  u8,
+  u16,
+  u32,
+  u32s,
+  u64,
+  type VectorMemory,
+  type VectorReader,
+} from '@leasehold/shm-core';
 export type { Advice, AdviceOutcome, PageKind, ViewMode } from '@leasehold/shm-core/internal';
 export { monotonicNs } from '@leasehold/shm-core/internal';
 export {

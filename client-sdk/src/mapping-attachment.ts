@@ -3,7 +3,8 @@
  * after `close` every view of it is empty.
  */
 import { LeaseholdError } from '@leasehold/proto';
-import type { Advice, AdviceOutcome, AttachedMapping, PageKind, VectorMemory } from '@leasehold/shm-core/internal';
+import type { ReadableVectorMemory, VectorMemory } from '@leasehold/shm-core';
+import type { Advice, AdviceOutcome, AttachedMapping, PageKind } from '@leasehold/shm-core/internal';
 import type { Attached } from './attach-mapping.ts';
 import { PayloadViews } from './payload-views.ts';
 import type { ReadonlyBytes } from './readonly-bytes.ts';
@@ -22,6 +23,9 @@ export interface AttachmentParts {
   /** Makes the payload at least so large, B. */
   readonly grow: (atLeastBytes: number) => Promise<unknown>;
 }
+
+/** Who attached for reading can open vectors, not write them. */
+export type AttachmentMemory<Bytes> = Bytes extends Uint8Array ? VectorMemory : ReadableVectorMemory;
 
 export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> implements AsyncDisposable {
   readonly #parts: AttachmentParts;
@@ -88,13 +92,13 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
     return this.#views.advise(advice);
   }
 
-  /** The payload as `SharedVector` takes it; as long as this attachment. Readers give it to `SharedVector.open`. */
-  get memory(): VectorMemory {
+  /** The payload as `SharedVector` takes it, for as long as this is open. */
+  get memory(): AttachmentMemory<Bytes> {
     const { data } = this.#mapping;
     const { pageBytes, grow } = this.#parts;
     const checkDiscard = (): void => this.#checkDiscard();
     const sizeOf = (): number => this.sizeBytes;
-    return {
+    const memory: VectorMemory = {
       get sizeBytes() {
         return sizeOf();
       },
@@ -110,6 +114,8 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
         await grow(atLeastBytes);
       },
     };
+    // For readers the type leaves out what the MMU would refuse.
+    return memory as AttachmentMemory<Bytes>;
   }
 
   /** What is left of a pool of large pages may go to others, and a reader that touches a given back page is killed then. */

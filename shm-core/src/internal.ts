@@ -92,4 +92,3 @@ export { type FallbackReason, LargePagesUnavailable } from './segment/large-page
 export type { Progress } from './segment/populator.ts';
 export { isOfMachine, type SegmentGrant } from './segment/segment.ts';
 export { StepQueue } from './segment/step-queue.ts';
-export type { VectorMemory } from './vector/vector-memory.ts';
