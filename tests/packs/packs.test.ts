@@ -10,7 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 const WORKSPACES = ['proto', 'shm-core', 'broker', 'client-sdk', 'cli'] as const;
-const PUBLIC_ENTRIES = ['@leasehold/proto', '@leasehold/shm-core', '@leasehold/broker', '@leasehold/client'] as const;
+const PACKAGES = ['@leasehold/proto', '@leasehold/shm-core', '@leasehold/broker', '@leasehold/client'] as const;
+const PUBLIC_ENTRIES = [...PACKAGES, '@leasehold/shm-core/pages', '@leasehold/shm-core/executable-pages'] as const;
 const OLDEST_NODE = '22.23.3';
 const INSTALL_TIMEOUT_MS = 300_000;
 
@@ -73,7 +74,7 @@ describe('a packed package', () => {
     },
   );
 
-  it.each(PUBLIC_ENTRIES)('%s has the declarations that its manifest promises', async (name) => {
+  it.each(PACKAGES)('%s has the declarations that its manifest promises', async (name) => {
     const root = join(scratch, 'user/node_modules', name);
     const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
       exports: Record<string, { types: string; default: string }>;
