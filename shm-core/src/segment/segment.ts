@@ -129,6 +129,7 @@ export class Segment {
       throw new RangeError(`a segment of ${there} B cannot shrink to ${payloadBytes} B`);
     }
     return this.#exclusively(async () => {
+      this.#countAsBasePages();
       const keptBytes = this.pagesFor(payloadBytes);
       this.#parts.resident?.reduceTo(keptBytes);
       const { endsAt, failure } = await this.#parts.populator.discard(this.#part(payloadBytes, mappedBytes));
@@ -137,6 +138,18 @@ export class Segment {
       if (failure !== null) await this.#parts.resident?.extendTo(this.#grant.mappedBytes);
       return { payloadBytes: left, failure };
     });
+  }
+
+  /**
+   * The kernel splits a transparent page of which a part is given back, and what grows there again is not one by itself: what was once made
+   * smaller is vouched for as base pages only.
+   */
+  #countAsBasePages(): void {
+    const { pageKind, stepDowns } = this.#grant;
+    if (pageKind !== 'transparent-2m') return;
+    const split: StepDown = { pageKind, reason: 'UNSUPPORTED' };
+    const pageBytes = this.#parts.os.basePageBytes;
+    this.#grant = { ...this.#grant, pageKind: 'base', pageBytes, stepDowns: [...stepDowns, split] };
   }
 
   /** `payloadBytes` in whole pages, B. */

@@ -86,6 +86,19 @@ describe.skipIf(usual('transparent-2m') === undefined)(
       segment.close();
     });
 
+    it('what was made smaller counts as base pages, and all of it is there when it has grown back', async () => {
+      const segment = await allocate(8 * MIB);
+      expect(await segment.shrink(3 * MIB + 5)).toEqual({ payloadBytes: 3 * MIB + 5, failure: null });
+      const pageBytes = os.basePageBytes;
+      const mappedBytes = 3 * MIB + pageBytes;
+      expect(segment.grant).toMatchObject({ pageKind: 'base', pageBytes, mappedBytes, reservedBytes: 8 * MIB });
+      expect(segment.grant.stepDowns).toEqual([NONE, { pageKind: 'transparent-2m', reason: 'UNSUPPORTED' }]);
+      expect(os.allocatedBytes(segment.fd)).toBe(mappedBytes);
+      await segment.grow(8 * MIB);
+      expect(os.allocatedBytes(segment.fd)).toBe(8 * MIB);
+      segment.close();
+    });
+
     it('an abort midway gives everything back', async () => {
       await expect.poll(open).toEqual([]);
       const abort = new AbortController();

@@ -6,6 +6,7 @@ import {
   type OwnedFd,
   type PageKind,
   type PagePool,
+  type ResidentPart,
   type SegmentOs,
 } from '../../os/os.ts';
 
@@ -103,7 +104,7 @@ export class SpyOs implements SegmentOs {
   allocatedBytes(...args: Parameters<SegmentOs['allocatedBytes']>) {
     return this.#os.allocatedBytes(...args);
   }
-  keepResident(_fd: OwnedFd) {
+  keepResident(_fd: OwnedFd): ResidentPart {
     this.calls.push('keepResident');
     return { extendTo: async () => undefined, reduceTo: () => undefined, release: () => undefined };
   }
