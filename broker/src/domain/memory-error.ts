@@ -21,6 +21,14 @@ const notLockable = (error: OsError): LeaseholdError =>
     { metadata: { call: error.call, errno: error.code }, cause: error },
   );
 
+function refusedBySystem(error: OsError): LeaseholdError {
+  if (error.call === 'mlock') return notLockable(error);
+  const details = { metadata: { call: error.call, errno: error.code }, cause: error };
+  return error.code === 'ENOMEM' || error.code === 'ENOSPC'
+    ? new LeaseholdError('OUT_OF_MEMORY', `The machine has not that much memory: ${error.message}.`, details)
+    : new LeaseholdError('INTERNAL', `Memory could not be made: ${error.message}.`, details);
+}
+
 /** A LeaseholdError as it is; anything unknown is INTERNAL. The original is the cause. */
 export function memoryError(error: unknown): LeaseholdError {
   if (error instanceof LeaseholdError) return error;
@@ -32,17 +40,7 @@ export function memoryError(error: unknown): LeaseholdError {
   }
   const exhausted = noDescriptors(error);
   if (exhausted !== null) return exhausted;
-  if (error instanceof OsError) {
-    if (error.call === 'mlock') return notLockable(error);
-    switch (error.code) {
-      case 'ENOMEM':
-      case 'ENOSPC':
-        return new LeaseholdError('OUT_OF_MEMORY', `The machine has not that much memory: ${error.message}.`, {
-          metadata: { call: error.call, errno: error.code },
-          cause: error,
-        });
-    }
-  }
+  if (error instanceof OsError) return refusedBySystem(error);
   if (error instanceof RangeError) return new LeaseholdError('INVALID_SIZE', error.message, { cause: error });
   return new LeaseholdError('INTERNAL', 'Memory could not be made.', { cause: error });
 }

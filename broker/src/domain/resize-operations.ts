@@ -43,11 +43,15 @@ export async function resizeMapping(
       .run(async () => {
         if (mapping.condemned) throw deletedMeanwhile(mapping.name);
         const thereBytes = mapping.memory.grant.payloadBytes;
-        if (wantedBytes > thereBytes) await grow(core, mapping, wantedBytes, life);
-        else if (wantedBytes < thereBytes && !request.onlyGrow)
-          await shrink(mapping, caller, request.holdId, wantedBytes);
-        else return;
-        core.registry.changed(mapping);
+        try {
+          if (wantedBytes > thereBytes) await grow(core, mapping, wantedBytes, life);
+          else if (wantedBytes < thereBytes && !request.onlyGrow) {
+            await shrink(mapping, caller, request.holdId, wantedBytes);
+          }
+        } finally {
+          // What fails halfway has changed it too.
+          if (mapping.memory.grant.payloadBytes !== thereBytes) core.registry.changed(mapping);
+        }
       }, life)
       .catch((error: unknown) => {
         throw life.aborted ? abortedBecause(life) : error;

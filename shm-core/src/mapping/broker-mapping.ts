@@ -240,10 +240,13 @@ export class BrokerMapping {
     const shrinking = this.#data.shrink(payloadBytes);
     // IMPORTANT: before the first page is given back, which is not in this turn: who looks from now on, looks no further.
     this.lock.commit(payloadBytes);
-    const { payloadBytes: left, failure } = await shrinking;
-    if (failure === null) return;
-    if (!this.#closed) this.lock.commit(left);
-    throw failure;
+    try {
+      const { failure } = await shrinking;
+      if (failure !== null) throw failure;
+    } catch (error) {
+      if (!this.#closed) this.lock.commit(this.grant.payloadBytes);
+      throw error;
+    }
   }
 
   /** A `block` publisher no longer waits for this participant. Its pins still count until `removeParticipant`. */
