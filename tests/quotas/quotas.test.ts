@@ -3,6 +3,7 @@ import { QUOTA_DIMENSIONS, type QuotaDimension, type QuotaSettings } from '@leas
 import { connect } from '@leasehold/client';
 import { FallbackReason, Lifetime, PagePolicy } from '@leasehold/proto';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { RawAttach } from '../hostile/raw-client.ts';
 import { startSpecialBroker } from '../hostile/special-broker.ts';
 import { failureOf } from '../support/failure.ts';
 import { startWorker } from '../support/processes.ts';
@@ -96,6 +97,26 @@ describe('a mapping', () => {
     const { mappings, options } = own.rpc;
     const { mapping } = await mappings.createMapping({ name: 'm', sizeBytes: BigInt(2 * MIB) }, options);
     expect(mapping?.memory?.fallbackReason).toBe(FallbackReason.QUOTA);
+  });
+});
+
+describe('the descriptors', () => {
+  it('that are charged are those that the broker holds', async () => {
+    const { runtimeDir, held } = await startSpecialBroker({ quotas: {} });
+    const own = await QuotaUser.open(runtimeDir);
+    onTestFinished(() => own.close());
+    await createShared(own);
+    const before = held();
+    const session = new RawAttach(runtimeDir);
+    onTestFinished(() => session.close());
+    await session.open();
+    expect(held().fds - before.fds, 'of a session').toBe(2);
+    const broker = await connect({ runtimeDir });
+    onTestFinished(() => broker.close());
+    await (await broker.mapping(SHARED)).attach('write');
+    expect(held().memfds - before.memfds, 'of a participant').toBe(1);
+    await (await broker.mapping(SHARED)).attach('read');
+    expect(held().memfds - before.memfds, 'of a mapping that is read, and two participants').toBe(2 + 2);
   });
 });
 

@@ -10,7 +10,7 @@ import type { Quotas, Taken } from './quotas.ts';
 import { Session } from './session.ts';
 
 const TOKEN_BYTES = 32;
-/** Its connection, and the receiving end of its doorbell. */
+/** Its connection, and a handle of its process; its doorbell is its own. */
 const DESCRIPTORS = 2;
 export const SESSION_NAME_CHARACTERS_MAX = 100;
 
