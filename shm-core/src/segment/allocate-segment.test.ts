@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OsError, type PageKind, type PagePool } from '../os/os.ts';
+import { OsError, type OwnedFd, type PageKind, type PagePool } from '../os/os.ts';
 import { SegmentAllocator, type SegmentRequest } from './allocate-segment.ts';
 import { LargePagesUnavailable } from './large-pages.ts';
 import { type Platform, SpyOs } from './testing/spy-os.ts';
@@ -186,6 +186,23 @@ describe('population', () => {
     const aborted = new SegmentAllocator(os).allocate(request(1, 'never', { signal: abort.signal }));
     await expect(aborted).rejects.toMatchObject({ name: 'AbortError' });
     expect(os.open.size).toBe(0);
+  });
+
+  it('that was aborted while it was looked at, or being locked, hands out nothing', async () => {
+    for (const late of ['isCollapsed', 'keepResident'] as const) {
+      const os = new SpyOs({ supported: false, transparent: 'collapsed' });
+      const abort = new AbortController();
+      const usual = os[late].bind(os);
+      Object.assign(os, {
+        [late]: (fd: OwnedFd) => {
+          abort.abort();
+          return usual(fd);
+        },
+      });
+      const wanted = request(4 * MIB, 'auto', { locked: true, signal: abort.signal });
+      await expect(new SegmentAllocator(os).allocate(wanted)).rejects.toMatchObject({ name: 'AbortError' });
+      expect(os.open.size, late).toBe(0);
+    }
   });
 
   it('is not begun for a signal that has aborted already', async () => {

@@ -141,6 +141,7 @@ export class SegmentAllocator {
         resident = this.#os.keepResident(fd);
         await resident.extendTo(grant.mappedBytes);
       }
+      request.signal?.throwIfAborted();
       this.#os.seal(fd);
       const onFreeing = (freed: Promise<void>) => this.#track(freed);
       return new Segment({ os: this.#os, populator: this.#populator, fd, grant, resident, onFreeing });

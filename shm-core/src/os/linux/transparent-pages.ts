@@ -43,7 +43,7 @@ export function transparentPageBytes(root = '/'): number | undefined {
  * @throws OsError (ENOMEM, ENOSPC) when there is no memory at all.
  */
 export async function collapse(fd: number, offset: number, bytes: number): Promise<CollapseOutcome> {
-  // The kernel collapses nothing that is wholly empty, and fills up what has one small page: forty times faster than copying 512 of them.
+  // The kernel collapses nothing that is wholly empty, and fills up what has one small page: far cheaper than copying 512 of them.
   for (let at = offset; at < offset + bytes; at += TRANSPARENT_PAGE_BYTES) {
     await pooledErrno('posix_fallocate', libc().posix_fallocate, [fd, at, 1], `1 B at ${at}`);
   }
