@@ -101,7 +101,7 @@ interface LeaseName {
 /**
  * Connects to the broker of this host, which must be another process: a publisher may wait for it without returning to the event loop.
  * @throws LeaseholdError BROKER_UNREACHABLE, which lists every path tried and how to start a broker; PERMISSION_DENIED,
- *   PATH_TOO_LONG, UNSUPPORTED_PLATFORM, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, DRAINING, TIMED_OUT, ABORTED.
+ *   PATH_TOO_LONG, UNSUPPORTED_PLATFORM, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, QUOTA_EXCEEDED, DRAINING, TIMED_OUT, ABORTED.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Broker> {
   requireRuntime();

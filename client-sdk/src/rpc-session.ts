@@ -27,7 +27,7 @@ export interface RpcSession extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** @throws LeaseholdError BROKER_UNREACHABLE, PERMISSION_DENIED, TOO_MANY_SESSIONS, DRAINING, TIMED_OUT, ABORTED. */
+/** @throws LeaseholdError BROKER_UNREACHABLE, PERMISSION_DENIED, TOO_MANY_SESSIONS, QUOTA_EXCEEDED, DRAINING, TIMED_OUT, ABORTED. */
 export async function openRpcSession(options: RpcSessionOptions = {}): Promise<RpcSession> {
   const limits = new Limits({ signal: options.signal, timeoutMs: options.timeoutMs ?? OPEN_TIMEOUT_MS });
   const sockets = findBroker({

@@ -96,7 +96,7 @@ export class Session {
     lost.signal.addEventListener('abort', onLost, { once: true });
   }
 
-  /** @throws LeaseholdError BROKER_UNREACHABLE, PERMISSION_DENIED, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, DRAINING, TIMED_OUT, ABORTED. */
+  /** @throws LeaseholdError BROKER_UNREACHABLE, PERMISSION_DENIED, UNSUPPORTED_VERSION, TOO_MANY_SESSIONS, QUOTA_EXCEEDED, DRAINING, TIMED_OUT, ABORTED. */
   static async open(sockets: BrokerSockets, name: string, limits: Limits): Promise<Session> {
     const lost = new AbortController();
     const { connection, welcome } = await AttachConnection.open(sockets.attachSocket, name, limits, (error) =>

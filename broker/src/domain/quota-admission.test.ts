@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { releaseLease } from './lease-operations.ts';
+import { createMapping } from './mapping-operations.ts';
+import { resizeMapping } from './resize-operations.ts';
 import { channel, publish, settled } from './testing/channel-world.ts';
 import { fakeWorld } from './testing/fake-ports.ts';
 import { acquire, attach, holdId, mapping } from './testing/leases.ts';
@@ -103,6 +105,16 @@ describe('the quota of descriptors', () => {
 });
 
 describe('a participant', () => {
+  it('is refused when its session has as many as one may have, whatever its user may', async () => {
+    const world = fakeWorld({ limits: { attachmentsPerSession: 1 } });
+    const [first, second] = [world.open(), world.open()];
+    await mapping(world, first);
+    await attach(world, first);
+    const metadata = { quota: 'participants', whose: 'session:1', used: '1', limit: '1', requested: '1' };
+    await expect(attach(world, first)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED', metadata });
+    await attach(world, second);
+  });
+
   it('costs its own user, not the one who made the mapping', async () => {
     const world = fakeWorld();
     const [owner, guest] = [world.open(), world.open({ uid: 0 })];
@@ -114,5 +126,27 @@ describe('a participant', () => {
     expect([quota.used('bytes', 0), quota.used('participants', 0), quota.used('descriptors', 0)]).toEqual([4096, 1, 3]);
     world.core.attachments.vacate(attachment);
     expect([quota.used('bytes', 0), quota.used('participants', 0), quota.used('descriptors', 0)]).toEqual([0, 0, 2]);
+  });
+});
+
+describe('what a mapping grows by', () => {
+  it('is charged to whoever made it, whoever asks for it', async () => {
+    const world = fakeWorld({ quotas: { perUser: { bytes: 10 * 4096 } } });
+    const [owner, guest] = [world.open(), world.open({ uid: 0 })];
+    const common = { name: 'm', pages: 'never', locked: false, numaNode: null, maxParticipants: 0 } as const;
+    const { signal } = new AbortController();
+    const size = { sizeBytes: 4096n, reserveBytes: 2n ** 20n, lifetime: 'persistent' } as const;
+    await createMapping(world.core, owner, { ...common, ...size }, { ifExists: 'fail', signal });
+    const resize = (pages: bigint) => {
+      const request = { name: 'm', mappingId: 0n, sizeBytes: pages * 4096n, holdId: 0n, onlyGrow: true };
+      return resizeMapping(world.core, guest, request, signal);
+    };
+    // The data, and the lock segment.
+    await resize(9n);
+    const { quota } = world.core;
+    expect([quota.used('bytes', 1000), quota.used('bytes', 0)]).toEqual([10 * 4096, 0]);
+    expect(quota.used('reservedBytes', 1000)).toBe(2 ** 20);
+    await expect(resize(10n)).rejects.toMatchObject({ metadata: { quota: 'bytes', whose: 'uid:1000' } });
+    expect(quota.used('bytes', 1000)).toBe(10 * 4096);
   });
 });

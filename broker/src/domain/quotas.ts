@@ -80,12 +80,10 @@ export class Quotas {
       const requested = (to[dimension] ?? 0) - (from[dimension] ?? 0);
       // Whoever takes no more than before is not refused, whatever has become of the limit.
       if (requested <= 0) continue;
-      const bounds = [
-        { whose: `uid:${uid}`, used: this.used(dimension, uid), limit: perUser[dimension] },
-        { whose: 'broker', used: this.used(dimension), limit: total[dimension] },
-      ];
+      const ofUser = { whose: `uid:${uid}`, used: this.used(dimension, uid), limit: perUser[dimension] };
+      const ofAll = { whose: 'broker', used: this.used(dimension), limit: total[dimension] };
       // A user who may have all that there is has no bound of his own.
-      if (perUser[dimension] >= total[dimension]) bounds.shift();
+      const bounds = ofUser.limit < ofAll.limit ? [ofUser, ofAll] : [ofAll];
       const exceeded = bounds.find(({ used, limit }) => used + requested > limit);
       if (exceeded !== undefined) throw new QuotaExceeded({ quota: dimension, requested, ...exceeded });
     }
