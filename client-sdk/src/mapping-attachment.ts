@@ -133,7 +133,7 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
     throw new LeaseholdError('CLOSED', `this attachment of ${this.#parts.name} is closed`);
   }
 
-  /** Detaches every view and unmaps. Idempotent. */
+  /** Detaches every view and unmaps. Idempotent. @throws LeaseholdError VIEW_STOLEN: somebody else transferred one; it is closed all the same. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -145,6 +145,7 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
   async #close(): Promise<void> {
     const { session, attached } = this.#parts;
     let stolen: unknown;
+    if (this.#bytes !== null && !this.#views.close(this.#bytes)) stolen = viewStolen(this.#parts.name);
     for (const window of this.#windows) {
       try {
         window.close();
@@ -162,5 +163,5 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
 export const viewStolen = (name: string): LeaseholdError =>
   new LeaseholdError(
     'VIEW_STOLEN',
-    `a window of ${name} was transferred or detached by somebody else, who can still reach the memory; copy what must travel`,
+    `a view of ${name} was transferred or detached by somebody else, who can still reach the memory; copy what must travel`,
   );
