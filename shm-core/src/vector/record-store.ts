@@ -25,25 +25,26 @@ export class RecordStore {
   readonly #shape: RecordShape;
   #header: VectorHeader;
   #views: TypedViews;
-  #capacity: number;
+  /** Records that the views cover. It follows the size of the memory alone, so that no header can make us take view after view. */
+  #room: number;
 
-  private constructor(memory: ReadableVectorMemory, shape: RecordShape, header: VectorHeader, capacity: number) {
+  private constructor(memory: ReadableVectorMemory, shape: RecordShape, header: VectorHeader) {
     this.#memory = memory;
     this.#shape = shape;
     this.#header = header;
-    this.#capacity = capacity;
+    this.#room = recordsIn(memory.sizeBytes, shape.recordBytes);
+    if (this.#room < 1) {
+      throw new InvalidVectorError(
+        `memory of ${memory.sizeBytes} B holds no vector: it has no room for one record of ${shape.recordBytes} B`,
+      );
+    }
     this.#views = this.#take();
   }
 
   /** An empty vector over all of the memory, whatever was there. */
   static create(memory: ReadableVectorMemory, shape: RecordShape): RecordStore {
-    const header = new VectorHeader(memory);
-    const capacity = recordsIn(memory.sizeBytes, shape.recordBytes);
-    if (capacity < 1) {
-      throw new RangeError(`memory of ${memory.sizeBytes} B has no room for one record of ${shape.recordBytes} B`);
-    }
-    const store = new RecordStore(memory, shape, header, capacity);
-    header.initialise(shape, capacity);
+    const store = new RecordStore(memory, shape, new VectorHeader(memory));
+    store.#header.initialise(shape, store.#room);
     return store;
   }
 
@@ -51,7 +52,8 @@ export class RecordStore {
   static open(memory: ReadableVectorMemory, shape: RecordShape): RecordStore {
     const header = new VectorHeader(memory);
     header.check(shape);
-    const store = new RecordStore(memory, shape, header, checkedCapacity(header, memory, shape.recordBytes));
+    const store = new RecordStore(memory, shape, header);
+    store.capacity();
     store.length();
     return store;
   }
@@ -63,23 +65,16 @@ export class RecordStore {
     return this.#views;
   }
 
-  /** Records that there is room for. */
+  /** Records that there is room for. @throws InvalidVectorError when that is more than the memory has. */
   capacity(): number {
     this.#revive();
-    if (this.#header.capacity !== this.#capacity) this.#follow();
-    return this.#capacity;
+    return this.#within(this.#header.capacity, 'room for');
   }
 
-  /** @throws InvalidVectorError when the memory claims more records than it has room for. */
+  /** @throws InvalidVectorError when there is no room for so many records. */
   length(): number {
     this.#revive();
-    const length = this.#header.length;
-    if (length <= this.#capacity) return length;
-    this.#follow();
-    if (length <= this.#capacity) return length;
-    throw new InvalidVectorError(
-      `the vector claims ${length} records and has room for ${this.#capacity}: something else has written here`,
-    );
+    return this.#within(this.#header.length, 'to hold');
   }
 
   /** Puts a cursor on a record; the caller has compared the index with a length. */
@@ -91,44 +86,41 @@ export class RecordStore {
   /** The writer's: takes the memory as large as it is now. */
   enlarge(): void {
     const before = this.capacity();
-    const capacity = recordsIn(this.#memory.sizeBytes, this.#shape.recordBytes);
-    if (capacity <= before) return;
-    this.#capacity = capacity;
-    this.#views = this.#take();
+    this.#widen();
+    if (this.#room <= before) return;
     const allPopulated = this.#header.populated >= before;
-    // IMPORTANT: capacity before any length that needs it: a reader that sees the length first would call the vector corrupt.
-    this.#header.capacity = capacity;
-    if (allPopulated) this.#header.populated = capacity;
+    this.#header.capacity = this.#room;
+    if (allPopulated) this.#header.populated = this.#room;
+  }
+
+  /** What the header says, if it can be. The memory may have grown since it was looked at. */
+  #within(records: number, claim: string): number {
+    if (records <= this.#room) return records;
+    this.#widen();
+    if (records <= this.#room) return records;
+    throw new InvalidVectorError(
+      `the vector claims ${claim} ${records} records; its memory has room for ${this.#room}. Either something else has ` +
+        'written here, or the memory was made smaller under the vector',
+    );
+  }
+
+  #widen(): void {
+    const room = recordsIn(this.#memory.sizeBytes, this.#shape.recordBytes);
+    if (room <= this.#room) return;
+    this.#room = room;
+    this.#views = this.#take();
   }
 
   /** The memory of a lease or attachment that has ended tells so itself when it is asked for views again. */
   #revive(): void {
     if (!this.#header.detached) return;
-    this.#header = new VectorHeader(this.#memory);
-    this.#header.check(this.#shape);
-    this.#capacity = checkedCapacity(this.#header, this.#memory, this.#shape.recordBytes);
-    this.#views = this.#take();
-  }
-
-  /** The writer has made the vector larger. */
-  #follow(): void {
-    const capacity = checkedCapacity(this.#header, this.#memory, this.#shape.recordBytes);
-    if (capacity === this.#capacity) return;
-    this.#capacity = capacity;
-    this.#views = this.#take();
+    const again = RecordStore.open(this.#memory, this.#shape);
+    this.#header = again.#header;
+    this.#views = again.#views;
+    this.#room = again.#room;
   }
 
   #take(): TypedViews {
-    return typedViews(this.#memory.bytes(FIRST_RECORD, this.#capacity * this.#shape.recordBytes));
+    return typedViews(this.#memory.bytes(FIRST_RECORD, this.#room * this.#shape.recordBytes));
   }
-}
-
-function checkedCapacity(header: VectorHeader, memory: ReadableVectorMemory, recordBytes: number): number {
-  const capacity = header.capacity;
-  const room = recordsIn(memory.sizeBytes, recordBytes);
-  if (capacity >= 1 && capacity <= room) return capacity;
-  throw new InvalidVectorError(
-    `the vector claims room for ${capacity} records; ${memory.sizeBytes} B have room for 1 to ${room}. ` +
-      'Either something else has written here, or the memory was made smaller under the vector',
-  );
 }

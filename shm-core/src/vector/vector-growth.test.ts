@@ -10,8 +10,8 @@ import { bytesFor, point, pointOf, points, vectorOf } from './testing/point.ts';
 const PAGE = 4096;
 
 describe('growing', () => {
-  const growing = () => vectorOf(4, new ArrayMemory(bytesFor(4), { reserveBytes: 8 * PAGE })).vector;
-  const most = recordsIn(8 * PAGE, point.recordBytes);
+  const growing = () => vectorOf(4, new ArrayMemory(bytesFor(4), { reserveBytes: 7 * PAGE })).vector;
+  const most = recordsIn(7 * PAGE, point.recordBytes);
 
   it('reserve makes room for so many more, and keeps what is there', async () => {
     const vector = growing();
@@ -25,7 +25,7 @@ describe('growing', () => {
     expect(() => growing().push(pointOf(4))).toThrow('room for 4 records, not for 5: await reserve(n) before');
   });
 
-  it('pushGrowing goes on until the memory is at its end, to the last record', async () => {
+  it('pushGrowing goes on where twice the size is not to be had, to the last record that is', async () => {
     const vector = growing();
     while (vector.length < most) expect(await vector.pushGrowing(pointOf(vector.length))).toBe(vector.length - 1);
     await expect(vector.pushGrowing(pointOf(0))).rejects.toThrow('INVALID_SIZE');
@@ -91,6 +91,17 @@ describe('clearDecommit', () => {
     vector.push(pointOf(fits));
     memory.assertNoBlindWrites();
     expect(vector.toArray()).toEqual(points(fits + 1));
+  });
+
+  it('populates the page behind as well before a record is written across its border', () => {
+    const { memory, vector } = big();
+    vector.clearDecommit();
+    memory.freePages = 257;
+    const fits = recordsIn(258 * PAGE, point.recordBytes);
+    for (let id = 0; id < fits; id += 1) vector.push(pointOf(id));
+    expect(bytesFor(fits)).toBeLessThan(258 * PAGE);
+    expect(() => vector.push(pointOf(fits))).toThrow('ENOMEM');
+    memory.assertNoBlindWrites();
   });
 
   it('is known to the next writer', () => {
