@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { RawAttach } from '../hostile/raw-client.ts';
 import { startSpecialBroker } from '../hostile/special-broker.ts';
 import { failureOf } from '../support/failure.ts';
+import { needLargePages, whyNoLargePages } from '../support/large-pages.ts';
 import { startWorker } from '../support/processes.ts';
 import { MIB, QuotaUser, SHARED } from './quota-user.ts';
 
@@ -100,6 +101,25 @@ describe('a mapping', () => {
   });
 });
 
+const noLargePages = whyNoLargePages(2);
+describe.skipIf(noLargePages !== '')(`large pages${noLargePages && ` (skipped: ${noLargePages})`}`, () => {
+  it('that are granted are taken from the quota, and can be had again when they are given back', async () => {
+    needLargePages(2);
+    const { user: own } = await user({ perUser: { largePageBytes: 3 * MIB } });
+    const refused = {
+      quota: 'largePageBytes',
+      whose: OWN,
+      used: `${2 * MIB}`,
+      limit: `${3 * MIB}`,
+      requested: `${2 * MIB}`,
+    };
+    expect(await own.take('largePageBytes')).toBeNull();
+    expect(await own.take('largePageBytes')).toMatchObject({ code: 'QUOTA_EXCEEDED', metadata: refused });
+    await own.giveBack();
+    expect(await own.take('largePageBytes'), 'what was given back').toBeNull();
+  });
+});
+
 describe('the descriptors', () => {
   it('that are charged are those that the broker holds', async () => {
     const { runtimeDir, held } = await startSpecialBroker({ quotas: {} });
@@ -151,7 +171,7 @@ describe.skipIf(!isRoot)(`one user's quota (skipped without root: ${NEEDS_ROOT})
     const { user: own, runtimeDir } = await user({ perUser }, { shared: true });
     const other = startWorker('quota-user', [runtimeDir], OTHER);
     await other.ask('ready');
-    for (const quota of ['mappings', 'leases', 'participants', 'sessions', 'reservedBytes'] as const) {
+    for (const quota of ['mappings', 'leases', 'participants', 'sessions'] as const) {
       await untilRefused(quota, 'uid:0', () => own.take(quota));
     }
     for (const quota of ['leases', 'participants', 'sessions', 'mappings'] as const) {
@@ -178,7 +198,7 @@ async function untilRefused(quota: string, whose: string, take: () => Promise<un
   for (let more = 0; more < 5; more += 1) {
     const refused = await take();
     if (refused === null) continue;
-    expect(refused, quota).toMatchObject({ metadata: { whose } });
+    expect(refused, quota).toMatchObject({ metadata: { quota, whose } });
     return;
   }
   throw new Error(`${quota} was never refused`);
