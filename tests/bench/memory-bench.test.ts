@@ -45,7 +45,7 @@ function checkBlocks({ blocks, notMeasured }: MemoryReport): void {
     else expect(found.touched.p50Ns).toBeGreaterThan(found.had.p50Ns);
   }
   expect(blocks.results.map(({ id }) => id)).toEqual(
-    expect.arrayContaining(['alloc', 'alloc-unsafe', 'base', 'lease']),
+    expect.arrayContaining(['alloc', 'alloc-unsafe', 'pages-base', 'mapping-base', 'lease-base']),
   );
 }
 

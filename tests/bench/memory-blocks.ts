@@ -1,9 +1,10 @@
-/** A block of memory, had and touched, in one process: from Node.js itself, and from the broker. Buffers are garbage again before the next one is made. */
+/** A block of memory, had and touched, in one process: from Node.js itself, from pages of one's own, and from the broker. Buffers are garbage again before the next one is made. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type Broker, type Mapping, monotonicNs } from '@leasehold/client';
-import type { BlockId, BlockTimes } from './memory-figures.ts';
-import { POLICY } from './memory-plan.ts';
+import { Pages } from '@leasehold/shm-core/pages';
+import { BLOCKS, type BlockId, type BlockTimes } from './memory-figures.ts';
+import { type Kind, POLICY } from './memory-plan.ts';
 import { settle } from './memory-side.ts';
 import { touch } from './memory-touch.ts';
 
@@ -27,22 +28,25 @@ export class BlockSide {
     this.#collectGarbage = runInNewContext('gc') as () => void;
   }
 
-  /** @throws Error when the mapping has other pages than asked for. */
+  /** @throws Error when the block has other pages than asked for. */
   async answer({ id, sizeBytes }: BlockQuestion): Promise<BlockTimes> {
     this.#collectGarbage();
-    switch (id) {
+    const { from, kind } = BLOCKS[id];
+    switch (from) {
       case 'alloc':
         return timed(() => Buffer.alloc(sizeBytes));
-      case 'alloc-unsafe':
+      case 'allocUnsafe':
         return timed(() => Buffer.allocUnsafe(sizeBytes));
+      case 'pages':
+        return allocatePages(sizeBytes, kind);
+      case 'mapping':
+        return this.#create(sizeBytes, kind);
       case 'lease':
         return this.#lease(sizeBytes);
-      default:
-        return this.#create(id, sizeBytes);
     }
   }
 
-  async #create(kind: 'base' | 'transparent-2m' | 'hugetlb-2m', sizeBytes: number): Promise<BlockTimes> {
+  async #create(sizeBytes: number, kind: Kind): Promise<BlockTimes> {
     const startNs = monotonicNs();
     const mapping = await this.#broker.createMapping(NAME, { sizeBytes, pages: POLICY[kind] });
     const attachment = await mapping.attach('write');
@@ -52,8 +56,7 @@ export class BlockSide {
     await attachment.close();
     await mapping.delete();
     await settle(this.#broker);
-    const { pageKind, fallbackReason } = mapping.info.memory;
-    if (pageKind !== kind) throw new Error(`${pageKind} pages were granted (${fallbackReason})`);
+    checkKind(mapping.info.memory, kind);
     return { hadNs: hadNs - startNs, touchedNs: touchedNs - startNs };
   }
 
@@ -84,4 +87,22 @@ function timed(make: () => Uint8Array): BlockTimes {
   const hadNs = monotonicNs();
   touch(block);
   return { hadNs: hadNs - startNs, touchedNs: monotonicNs() - startNs };
+}
+
+function allocatePages(sizeBytes: number, kind: Kind): BlockTimes {
+  const startNs = monotonicNs();
+  using pages = Pages.allocate(sizeBytes, { pages: POLICY[kind] });
+  const { bytes } = pages;
+  const hadNs = monotonicNs();
+  touch(bytes);
+  const touchedNs = monotonicNs();
+  // All of it is there by now: this has the kernel asked what it consists of.
+  pages.advise('populate');
+  checkKind(pages, kind);
+  return { hadNs: hadNs - startNs, touchedNs: touchedNs - startNs };
+}
+
+function checkKind(granted: { readonly pageKind: string; readonly fallbackReason: string | null }, kind: Kind): void {
+  const { pageKind, fallbackReason } = granted;
+  if (pageKind !== kind) throw new Error(`${pageKind} pages were granted (${fallbackReason})`);
 }

@@ -26,14 +26,23 @@ export interface WalkResult {
   readonly read: Distribution;
 }
 
+/** Where a block comes from, and the kind of pages that it must have; null: whatever Node.js takes. */
+export interface Block {
+  readonly from: 'alloc' | 'allocUnsafe' | 'pages' | 'mapping' | 'lease';
+  readonly kind: Kind | null;
+}
+
 export const BLOCKS = {
-  alloc: '`Buffer.alloc`',
-  'alloc-unsafe': '`Buffer.allocUnsafe`',
-  base: '`createMapping`, `attach`, base pages',
-  'transparent-2m': '`createMapping`, `attach`, transparent-2m',
-  'hugetlb-2m': '`createMapping`, `attach`, hugetlb-2m',
-  lease: '`lease` of a mapping that is there, base pages',
-} as const;
+  alloc: { from: 'alloc', kind: null },
+  'alloc-unsafe': { from: 'allocUnsafe', kind: null },
+  'pages-base': { from: 'pages', kind: 'base' },
+  'pages-transparent-2m': { from: 'pages', kind: 'transparent-2m' },
+  'pages-hugetlb-2m': { from: 'pages', kind: 'hugetlb-2m' },
+  'mapping-base': { from: 'mapping', kind: 'base' },
+  'mapping-transparent-2m': { from: 'mapping', kind: 'transparent-2m' },
+  'mapping-hugetlb-2m': { from: 'mapping', kind: 'hugetlb-2m' },
+  'lease-base': { from: 'lease', kind: 'base' },
+} as const satisfies Readonly<Record<string, Block>>;
 export type BlockId = keyof typeof BLOCKS;
 export const BLOCK_IDS = Object.keys(BLOCKS) as BlockId[];
 

@@ -59,7 +59,7 @@ export const FULL: MemoryPlan = {
     { sizeBytes: 4 * GIB, rounds: 3, workingSets: [4 * GIB] },
   ],
   reads: { perBatch: 500_000, batches: 10 },
-  blocks: { rounds: 20, sizeBytes: 50_000_000 },
+  blocks: { rounds: 20, sizeBytes: 50 * MIB },
   health: { rounds: 8, sizeBytes: 4 * GIB, idleMs: 2_000 },
   resize: { rounds: 50, attachments: [1, 32], steps: [2 * MIB, 64 * MIB] },
   reserveBytes: 64 * GIB,
@@ -68,7 +68,7 @@ export const FULL: MemoryPlan = {
 export const QUICK: MemoryPlan = {
   sizes: [{ sizeBytes: 16 * MIB, rounds: 1, workingSets: [LOOP_SET, 16 * MIB] }],
   reads: { perBatch: 10_000, batches: 2 },
-  blocks: { rounds: 2, sizeBytes: 5_000_000 },
+  blocks: { rounds: 2, sizeBytes: 4 * MIB },
   health: { rounds: 1, sizeBytes: 256 * MIB, idleMs: 100 },
   resize: { rounds: 2, attachments: [1, 4], steps: [4 * MIB] },
   reserveBytes: 64 * GIB,

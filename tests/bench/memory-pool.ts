@@ -1,6 +1,6 @@
 /**
  * The kernel's pools of large pages, as the run needs them: set before each measurement, put back at the end. Invariant: whatever happens
- * short of SIGKILL, `restore` leaves each pool with the total it had.
+ * short of SIGKILL, `restore` takes back exactly what was changed here, so that what others do to a pool meanwhile stays.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { POOL_PAGE_BYTES, type PoolKind } from './memory-plan.ts';
@@ -20,15 +20,9 @@ function pagesIn(kind: PoolKind, file: string): number | undefined {
 }
 
 export class HugePagePools {
-  readonly #original = new Map<PoolKind, number>();
+  /** Pages more, or fewer, than there would be without this run. */
+  readonly #changed = new Map<PoolKind, number>();
   #restored = false;
-
-  constructor() {
-    for (const kind of POOLS) {
-      const total = pagesIn(kind, 'nr_hugepages');
-      if (total !== undefined) this.#original.set(kind, total);
-    }
-  }
 
   /**
    * Leaves `bytes` of pages of `kind` free, and no free page of any other; null empties them all. Returns what could not be had and
@@ -55,7 +49,9 @@ export class HugePagePools {
     const pages = wanted(total, freeIn(kind));
     if (pages === total) return null;
     try {
-      writeFileSync(`${directoryOf(kind)}/nr_hugepages`, String(pages));
+      writeFileSync(`${directoryOf(kind)}/nr_hugepages`, String(Math.max(0, pages)));
+      const got = (pagesIn(kind, 'nr_hugepages') ?? total) - total;
+      this.#changed.set(kind, (this.#changed.get(kind) ?? 0) + got);
       return null;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -63,10 +59,10 @@ export class HugePagePools {
     }
   }
 
-  /** For good. Pools that have the total they had are left alone. */
+  /** For good. */
   restore(): void {
     this.#restored = true;
-    for (const [kind, pages] of this.#original) this.#set(kind, () => pages);
+    for (const [kind, pages] of this.#changed) this.#set(kind, (total) => total - pages);
   }
 }
 

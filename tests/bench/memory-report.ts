@@ -3,6 +3,7 @@
 import type { Distribution } from './measure.ts';
 import {
   BLOCKS,
+  type Block,
   type BlockResult,
   CHECKS,
   type HealthResult,
@@ -78,10 +79,28 @@ function walkRow({ kind, sizeBytes, setBytes, read }: WalkResult, all: readonly 
   ];
 }
 
+const BLOCK_TEXT: Readonly<Record<Block['from'], string>> = {
+  alloc: '`Buffer.alloc`',
+  allocUnsafe: '`Buffer.allocUnsafe`',
+  pages: '`Pages.allocate`',
+  mapping: '`createMapping`, `attach`',
+  lease: '`lease` of a mapping that is there',
+};
+
+function blockText({ from, kind }: Block): string {
+  return kind === null ? BLOCK_TEXT[from] : `${BLOCK_TEXT[from]}, ${kind}`;
+}
+
 function blockRow({ id, had, touched }: BlockResult, all: readonly BlockResult[]): string[] {
   const base = all.find((other) => other.id === 'alloc');
   const figures = [touched.p50Ns, touched.p99Ns, touched.maxNs].map(milliseconds);
-  return [BLOCKS[id], milliseconds(had.p50Ns), ...figures, ratioText(touched, base?.touched), countText(touched.n)];
+  return [
+    blockText(BLOCKS[id]),
+    milliseconds(had.p50Ns),
+    ...figures,
+    ratioText(touched, base?.touched),
+    countText(touched.n),
+  ];
 }
 
 function latencyCells({ p50Ns, p99Ns, maxNs, n }: Distribution): string[] {
