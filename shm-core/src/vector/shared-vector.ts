@@ -197,7 +197,7 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
     const first = roundDown(offsetOf(from, recordBytes), pageBytes);
     // What is behind the last whole page was never given back.
     const last = roundDown(sizeBytes, pageBytes);
-    const wanted = roundUp(offsetOf(from + 1, recordBytes) + POPULATE_STEP_BYTES, pageBytes);
+    const wanted = roundUp(Math.max(first + POPULATE_STEP_BYTES, offsetOf(from + 1, recordBytes)), pageBytes);
     const to = Math.min(wanted, last);
     if (to > first) this.#memory.populate(first, to - first);
     const populated = to < last ? Math.min(capacity, recordsIn(to, recordBytes)) : capacity;

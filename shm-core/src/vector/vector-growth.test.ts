@@ -75,7 +75,7 @@ describe('clearDecommit', () => {
     const { memory, vector } = big();
     vector.clearDecommit();
     for (let id = 0; id < 2000; id += 1) vector.push(pointOf(id));
-    expect(memory.populations).toEqual([{ offset: 0, length: 258 * PAGE }]);
+    expect(memory.populations).toEqual([{ offset: 0, length: 256 * PAGE }]);
   });
 
   it('on a machine without memory makes a push fail, and the vector goes on when there is some', () => {
@@ -96,10 +96,10 @@ describe('clearDecommit', () => {
   it('populates the page behind as well before a record is written across its border', () => {
     const { memory, vector } = big();
     vector.clearDecommit();
-    memory.freePages = 257;
-    const fits = recordsIn(258 * PAGE, point.recordBytes);
+    memory.freePages = 255;
+    const fits = recordsIn(256 * PAGE, point.recordBytes);
     for (let id = 0; id < fits; id += 1) vector.push(pointOf(id));
-    expect(bytesFor(fits)).toBeLessThan(258 * PAGE);
+    expect(bytesFor(fits)).toBeLessThan(256 * PAGE);
     expect(() => vector.push(pointOf(fits))).toThrow('ENOMEM');
     memory.assertNoBlindWrites();
   });
