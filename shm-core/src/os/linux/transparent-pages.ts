@@ -22,7 +22,7 @@ const MADV_POPULATE_READ = 22;
 const MADV_COLLAPSE = 25;
 
 /** A page that another CPU was just busy with; the next time it is not. */
-const COLLAPSE_ATTEMPTS = 3;
+const COLLAPSE_ATTEMPTS = 2;
 const EINVAL = 22;
 
 /** 2 MiB where the kernel can map shared memory by such pages, undefined elsewhere. `root` is the file system to read; tests pass a fixture. */
