@@ -24,7 +24,8 @@ const HINTS: Partial<Record<LeaseholdError['code'], string>> = {
   LEASE_HELD: '`leasehold leases` shows who holds it',
   LEASE_TIMEOUT: '`leasehold leases` shows who holds it, and who waits',
   PERMISSION_DENIED: 'run it as the user who runs the broker, or as root',
-  LARGE_PAGES_UNAVAILABLE: 'reserve some with `sysctl vm.nr_hugepages=N`, or use --pages auto',
+  LARGE_PAGES_UNAVAILABLE:
+    '`leasehold doctor` shows what there is; `leasehold serve --huge-pages-reserve SIZE` reserves more, or use --pages auto',
 };
 
 /** Tells the user, if there is anything to tell, and says how the process should end. */
