@@ -173,6 +173,13 @@ describe('a broker that cannot have what it should reserve', () => {
     expect(readDebt(stateDir)).toBeNull();
   });
 
+  it('warns where the pool cannot even be read', async () => {
+    const unreadable = new KernelPool(join(root, 'unreadable'));
+    mkdirSync(join(unreadable.path, '../surplus_hugepages'), { recursive: true });
+    expect((await poolOf(10, { kernel: unreadable })).addedPages).toBe(0);
+    expect(log.at(-1)).toMatchObject({ level: WARN, hint: expect.stringMatching(/^look at .*nr_hugepages: .*EISDIR/) });
+  });
+
   it('keeps account of what it got before the kernel refused', async () => {
     kernel.onWrite = () => {
       if (kernel.written.length > 0) throw new Error('EIO');

@@ -209,10 +209,13 @@ class Pool implements HugePagePool {
     return counts;
   }
 
-  /** What somebody who may do it has to run. */
+  /** What somebody who may do it has to run. Never throws: it is for when something else has gone wrong. */
   #byHand(wantedPages: number): string {
-    const counts = this.#kernel.counts();
-    if (counts === undefined) return 'this kernel has no 2 MiB pages';
-    return `run as root: sysctl vm.nr_hugepages=${counts.persistentPages + lackingPages(counts, wantedPages)}`;
+    try {
+      const counts = this.#counts();
+      return `run as root: sysctl vm.nr_hugepages=${counts.persistentPages + lackingPages(counts, wantedPages)}`;
+    } catch (error) {
+      return `look at ${this.#kernel.path}: ${String(error)}`;
+    }
   }
 }
