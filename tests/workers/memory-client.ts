@@ -12,6 +12,7 @@ import {
   type MappingAttachment,
   type MappingOptions,
 } from '@leasehold/client';
+import { settledMemory } from '../leaks/settled-memory.ts';
 import { fillPattern } from '../support/pattern-bytes.ts';
 import { serveQuestions, tell } from '../support/worker-side.ts';
 
@@ -39,7 +40,11 @@ export type MemoryQuestion =
   | ({ readonly do: 'fill'; readonly seed: number } & Part)
   /** Answers with the new size, B, or with the code. */
   | { readonly do: 'resize' | 'grow'; readonly name: string; readonly sizeBytes: number; readonly waitMs?: number }
-  /** The same, one after the other, until `stop`; answers at once. */
+  /** Opens and closes so many windows, at so many different places. */
+  | { readonly do: 'open-windows'; readonly name: string; readonly count: number; readonly places: number }
+  /** Answers with a Settled. */
+  | { readonly do: 'settled-memory' }
+  /** Resizes, one after the other, until `stop`; answers at once. */
   | { readonly do: 'resize-for-ever'; readonly name: string; readonly sizes: readonly number[] }
   /** Answers with how many there were. */
   | { readonly do: 'stop' };
@@ -156,6 +161,16 @@ async function resizeForEver({ name, sizes }: Extract<MemoryQuestion, { do: 'res
   }
 }
 
+function openWindows({ name, count, places }: Extract<MemoryQuestion, { do: 'open-windows' }>): number {
+  const opened = openedOf(name);
+  let total = 0;
+  for (let each = 0; each < count; each += 1) {
+    using window = opened.window(each % places, 64);
+    total += window.bytes[0] as number;
+  }
+  return total;
+}
+
 serveQuestions((question: MemoryQuestion) => {
   switch (question.do) {
     case 'create':
@@ -175,6 +190,10 @@ serveQuestions((question: MemoryQuestion) => {
       return inPart(question, (bytes) => crc32(bytes));
     case 'fill':
       return inPart(question, (bytes) => fillPattern(bytes, question.seed));
+    case 'open-windows':
+      return openWindows(question);
+    case 'settled-memory':
+      return settledMemory();
     case 'resize':
     case 'grow':
       return resize(question);
