@@ -4,8 +4,9 @@
  */
 import { LeaseholdError } from '@leasehold/proto';
 import type { ReadableVectorMemory, VectorMemory } from '@leasehold/shm-core';
-import type { Advice, AdviceOutcome, AttachedMapping, PageKind } from '@leasehold/shm-core/internal';
+import type { Advice, AdviceOutcome, AttachedMapping } from '@leasehold/shm-core/internal';
 import type { Attached } from './attach-mapping.ts';
+import { attachmentMemory } from './attachment-memory.ts';
 import { PayloadViews } from './payload-views.ts';
 import type { ReadonlyBytes } from './readonly-bytes.ts';
 import type { Session } from './session.ts';
@@ -19,7 +20,8 @@ export interface AttachmentParts {
   readonly name: string;
   readonly attached: Attached;
   readonly pageBytes: number;
-  readonly pageKind: PageKind;
+  /** Whether the memory was promised to stay where it is. */
+  readonly locked: boolean;
   /** Makes the payload at least so large, B. */
   readonly grow: (atLeastBytes: number) => Promise<unknown>;
 }
@@ -94,38 +96,11 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
 
   /** The payload as `SharedVector` takes it, for as long as this is open. */
   get memory(): AttachmentMemory<Bytes> {
+    const { name, pageBytes, locked, grow } = this.#parts;
     const { data } = this.#mapping;
-    const { pageBytes, grow } = this.#parts;
-    const checkDiscard = (): void => this.#checkDiscard();
-    const sizeOf = (): number => this.sizeBytes;
-    const memory: VectorMemory = {
-      get sizeBytes() {
-        return sizeOf();
-      },
-      pageBytes,
-      bytes: (offset, length) => data.bytes(offset, length),
-      words32: (offset, count) => data.words32(offset, count),
-      discard: (offset, length) => {
-        checkDiscard();
-        data.discard(offset, length);
-      },
-      populate: (offset, length) => data.populate(offset, length),
-      grow: async (atLeastBytes) => {
-        await grow(atLeastBytes);
-      },
-    };
+    const sizeBytes = (): number => this.sizeBytes;
     // For readers the type leaves out what the MMU would refuse.
-    return memory as AttachmentMemory<Bytes>;
-  }
-
-  /** What is left of a pool of large pages may go to others, and a reader that touches a given back page is killed then. */
-  #checkDiscard(): void {
-    const { name, pageKind } = this.#parts;
-    if (!pageKind.startsWith('hugetlb-')) return;
-    throw new LeaseholdError(
-      'INVALID_STATE',
-      `${name} consists of large pages, which cannot be given back while others may look at them; make it smaller with mapping.resize`,
-    );
+    return attachmentMemory({ name, data, pageBytes, locked, sizeBytes, grow }) as AttachmentMemory<Bytes>;
   }
 
   #checkOpen(): void {

@@ -153,9 +153,9 @@ export class Mapping {
     return session.opening(options, async (limits) => {
       checkedChoice('access', access, ['read', 'write']);
       const attached = await attachMapping(session, this.info, { access, forLeases: false }, limits);
-      const { pageBytes, pageKind } = this.info.memory;
+      const { pageBytes, locked } = this.info.memory;
       const grow = (atLeastBytes: number) => this.grow(atLeastBytes);
-      return new MappingAttachment({ session, name: this.name, attached, pageBytes, pageKind, grow });
+      return new MappingAttachment({ session, name: this.name, attached, pageBytes, locked, grow });
     });
   }
 

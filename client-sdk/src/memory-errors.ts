@@ -2,7 +2,8 @@
 import { LeaseholdError } from '@leasehold/proto';
 import { CorruptMemoryError, OsError } from '@leasehold/shm-core/internal';
 
-const OUT_OF_MEMORY = new Set(['ENOMEM', 'ENOSPC', 'EMFILE', 'ENFILE']);
+/** EFAULT: what madvise(2) says of large pages that the pool does not have. */
+const OUT_OF_MEMORY = new Set(['ENOMEM', 'ENOSPC', 'EMFILE', 'ENFILE', 'EFAULT']);
 
 /** LeaseholdErrors as they are; anything that is none of ours too. */
 export function asLeaseholdError(error: unknown): unknown {

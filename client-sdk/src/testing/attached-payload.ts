@@ -78,7 +78,7 @@ export function attachmentOf({ mapping, broker }: AttachedPayload) {
     name: 'table',
     attached: { mapping, attachmentId: 3n, leaseTerms: undefined },
     pageBytes: PAGE_BYTES,
-    pageKind: 'base',
+    locked: false,
     grow: (atLeastBytes) => broker.grow(atLeastBytes),
   });
   return { attachment, told };

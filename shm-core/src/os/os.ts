@@ -65,7 +65,7 @@ export interface MappedRange {
    * on page borders. @throws RangeError; OsError.
    */
   discard(offset: number, length: number): void;
-  /** Makes sure that memory is there, so that no touch of it can fail. Needs `write` access. @throws RangeError; OsError (ENOMEM). */
+  /** Makes sure that memory is there, so that no touch of it can fail. Needs `write` access. @throws RangeError; OsError (ENOMEM; EFAULT of large pages). */
   populate(offset: number, length: number): void;
   /** Somebody took a view out of our hands: after `release`, these addresses are never used again. */
   keepFromReuse(): void;

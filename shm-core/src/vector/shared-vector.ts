@@ -89,16 +89,24 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
   }
 
   /**
-   * As `push`, but makes the memory grow when the vector is full: to twice the size, or by one record where that much is not to be had.
+   * As `push`, but makes the memory grow when the vector is full: to twice the size, or by less, down to one record, where
+   * that much is not to be had.
    * @throws CapacityError when the memory cannot grow; whatever the memory throws when it may not.
    */
   async pushGrowing(fill: (record: RecordView<Fields>) => void): Promise<number> {
     const capacity = this.#store.capacity();
-    if (this.#store.length() >= capacity) {
-      const target = Math.min(capacity * 2, MAX_RECORDS);
-      await this.#grow(target).catch(() => this.#grow(capacity + 1));
-    }
+    if (this.#store.length() >= capacity) await this.#growBy(capacity);
     return this.push(fill);
+  }
+
+  /** By half as many again and again: memory that is nearly used up is used up in few steps. */
+  async #growBy(records: number): Promise<void> {
+    try {
+      await this.#grow(Math.min(this.#store.capacity() + records, MAX_RECORDS));
+    } catch (error) {
+      if (records <= 1) throw error;
+      await this.#growBy(Math.floor(records / 2));
+    }
   }
 
   /**
