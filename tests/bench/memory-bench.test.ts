@@ -27,7 +27,14 @@ function checkPages({ touches, walks, notMeasured }: MemoryReport): void {
       // Either the figures or the reason, never both and never neither.
       expect([found !== undefined, missed !== undefined].filter(Boolean), `${kind}, ${sizeBytes} B`).toHaveLength(1);
       if (found === undefined) continue;
-      for (const part of [found.create, found.attach, found.firstTouch, found.secondTouch, found.inOrder]) {
+      for (const part of [
+        found.firstCreate,
+        found.create,
+        found.attach,
+        found.firstTouch,
+        found.secondTouch,
+        found.inOrder,
+      ]) {
         expect(part.n).toBe(rounds);
         expect(part.p50Ns).toBeGreaterThan(0);
       }

@@ -7,7 +7,9 @@ import type { Kind } from './memory-plan.ts';
 export interface TouchResult {
   readonly kind: Kind;
   readonly sizeBytes: number;
-  /** `createMapping`, until its promise is kept: the broker has populated it. */
+  /** `createMapping`, until its promise is kept: the broker has populated it. With memory that may never have been touched before. */
+  readonly firstCreate: Distribution;
+  /** The same right after, with memory that has. */
   readonly create: Distribution;
   readonly attach: Distribution;
   /** One byte written for every 4 KiB, by a process that has touched none of it. */
@@ -104,6 +106,8 @@ export interface NotMeasured {
 
 export interface MemoryReport {
   readonly machine: Machine;
+  /** Whether this machine tells its host which memory is free, and the host may take it back until the next touch. */
+  readonly freeMemoryReported: boolean;
   /** What the kernel does with transparent pages, as it says itself: for anonymous memory, and for shared. */
   readonly transparent: { readonly anonymous: string; readonly shared: string };
   readonly quick: boolean;

@@ -46,6 +46,7 @@ export async function measureHealth(lab: Lab): Promise<HealthResult[]> {
 
 /** Only the creation is under the checks, not the deletion. */
 async function duringPopulate(lab: Lab, kind: Kind, sizeBytes: number): Promise<CheckTimes> {
+  await lab.warmUp(NAME, sizeBytes, kind);
   const times = await checksDuring(lab, () => lab.create(NAME, sizeBytes, kind));
   await lab.creator.ask({ do: 'delete', name: NAME });
   return times;

@@ -13,7 +13,7 @@ interface Place {
   readonly sizeBytes: number;
   readonly kind: Kind;
 }
-type Part = 'create' | 'attach' | 'firstTouch' | 'secondTouch' | 'inOrder';
+type Part = 'firstCreate' | 'create' | 'attach' | 'firstTouch' | 'secondTouch' | 'inOrder';
 
 export interface PageResults {
   readonly touches: readonly TouchResult[];
@@ -51,10 +51,11 @@ class SizeRun {
   async #measure(kind: Kind, counted: boolean): Promise<void> {
     const { creator, user, plan } = this.#lab;
     const { sizeBytes, workingSets } = this.#size;
-    const { tookNs } = await this.#lab.create(NAME, sizeBytes, kind);
+    const firstCreateNs = await this.#lab.warmUp(NAME, sizeBytes, kind);
+    const { tookNs: createNs } = await this.#lab.create(NAME, sizeBytes, kind);
     try {
       const touched = await user.ask<Touched>({ do: 'touch', name: NAME });
-      if (counted) this.#add(kind, tookNs, touched);
+      if (counted) this.#add(kind, { ...touched, firstCreateNs, createNs });
       const { perBatch: reads, batches } = plan.reads;
       for (const setBytes of workingSets) {
         const perReadNs = await user.ask<number[]>({ do: 'walk', plan: { setBytes, reads, batches } });
@@ -66,14 +67,15 @@ class SizeRun {
     }
   }
 
-  #add(kind: Kind, createNs: number, { attachNs, firstNs, secondNs, inOrderNs }: Touched): void {
-    const known = this.#touches.get(kind) ?? { create: [], attach: [], firstTouch: [], secondTouch: [], inOrder: [] };
+  #add(kind: Kind, times: Touched & { readonly firstCreateNs: number; readonly createNs: number }): void {
+    const known = this.#touches.get(kind) ?? emptyParts();
     this.#touches.set(kind, known);
-    known.create.push(createNs);
-    known.attach.push(attachNs);
-    known.firstTouch.push(firstNs);
-    known.secondTouch.push(secondNs);
-    known.inOrder.push(inOrderNs);
+    known.firstCreate.push(times.firstCreateNs);
+    known.create.push(times.createNs);
+    known.attach.push(times.attachNs);
+    known.firstTouch.push(times.firstNs);
+    known.secondTouch.push(times.secondNs);
+    known.inOrder.push(times.inOrderNs);
   }
 
   #touchResults(): TouchResult[] {
@@ -85,6 +87,7 @@ class SizeRun {
         {
           kind,
           sizeBytes,
+          firstCreate: distribution(samples.firstCreate),
           create: distribution(samples.create),
           attach: distribution(samples.attach),
           firstTouch: distribution(samples.firstTouch),
@@ -106,3 +109,12 @@ class SizeRun {
 function orderOf(round: number): readonly Kind[] {
   return round % 2 === 0 ? KINDS : [...KINDS].reverse();
 }
+
+const emptyParts = (): Record<Part, number[]> => ({
+  firstCreate: [],
+  create: [],
+  attach: [],
+  firstTouch: [],
+  secondTouch: [],
+  inOrder: [],
+});

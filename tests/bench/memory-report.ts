@@ -51,11 +51,12 @@ function table(head: readonly string[], leftColumns: number, rows: readonly (rea
 }
 
 function touchRow(result: TouchResult, all: readonly TouchResult[]): string[] {
-  const { kind, sizeBytes, create, attach, firstTouch, secondTouch, inOrder } = result;
+  const { kind, sizeBytes, firstCreate, create, attach, firstTouch, secondTouch, inOrder } = result;
   const base = all.find((other) => other.kind === 'base' && other.sizeBytes === sizeBytes);
   return [
     bytesText(sizeBytes),
     kind,
+    spread(firstCreate),
     spread(create),
     spread(attach),
     spread(firstTouch),
@@ -116,26 +117,28 @@ function resizeRow({ kind, direction, attachments, stepBytes, latency }: ResizeR
   return [`${direction} by ${bytesText(stepBytes)}`, kind, String(attachments), ...latencyCells(latency)];
 }
 
-function machineText({ machine, transparent, tookSeconds }: MemoryReport): string {
+function machineText({ machine, transparent, freeMemoryReported, tookSeconds }: MemoryReport): string {
   const { cpuModel, cpuCount, memoryBytes, kernel, node, pinned } = machine;
   const cores =
     pinned === null ? 'not pinned' : `creator pinned to core ${pinned.sender}, user to core ${pinned.receiver}`;
   const memory = `${(memoryBytes / 2 ** 30).toFixed(0)} GiB of memory`;
+  const host = freeMemoryReported ? 'The host takes free memory back until it is touched again. ' : '';
   const pages = `Transparent pages: ${transparent.anonymous} for anonymous memory, ${transparent.shared} for shared`;
-  return `${cpuModel}, ${cpuCount} cores (${cores}), ${memory}, Linux ${kernel}, Node ${node}. ${pages}. ${tookSeconds.toFixed(0)} s.`;
+  return `${cpuModel}, ${cpuCount} cores (${cores}), ${memory}, Linux ${kernel}, Node ${node}. ${pages}. ${host}${tookSeconds.toFixed(0)} s.`;
 }
 
-const TOUCH_METHOD = `p50 and, in brackets, the largest of n. \`create\` is the call of one process, until the broker has populated the memory; another
-process attaches it, writes one byte of every 4 KiB (first touch), does so once more, and reads all of it in order. The page kinds take turns,
-and one round is not counted.`;
+const TOUCH_METHOD = `p50 and, in brackets, the largest of n. \`create\` is the call of one process, until the broker has populated the memory; the
+first one takes memory as it finds it, and a second one right after, once that was deleted, memory that was touched a moment ago. Another
+process attaches the second one, writes one byte of every 4 KiB (first touch), does so once more, and reads all of it in order. The kinds of
+pages take turns, and one round is not counted.`;
 
 const WALK_METHOD = `Each read waits for the one before it, so this is latency, not throughput; the places are the same for every kind. A sample is the mean of
 one batch of reads. The set of 16 KiB is what the loop itself costs.`;
 
 const BLOCK_METHOD = `\`had\` is until the call returned or its promise was kept; \`touched\` is until one byte of every 4 KiB was written as well. One
-process, everything in turn, garbage collected and deleted memory given back in between.`;
+process, everything in turn, garbage collected and deleted memory given back in between, and each twice, of which the second is counted.`;
 
-const HEALTH_METHOD = `Checks of a second process, one at a time, one every 10 ms and of each kind in turn; one that waits behind a late one counts from when it was due.`;
+const HEALTH_METHOD = `Populating follows the deletion of a mapping of the same kind and size. Checks of a second process, one at a time, one every 10 ms and of each kind in turn; one that waits behind a late one counts from when it was due.`;
 
 const RESIZE_METHOD = `The call alone, by a process that holds the exclusive lease; before each shrinking every attached session has read one byte of every 4 KiB.`;
 
@@ -166,6 +169,7 @@ export function memoryMarkdown(report: MemoryReport): string {
       [
         'size',
         'pages',
+        'first create, ms',
         'create, ms',
         'attach, ms',
         'first touch, ms',

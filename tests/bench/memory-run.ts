@@ -1,6 +1,6 @@
 /** One run of the memory benchmark: a broker of its own, one process that asks for mappings, one that uses them, and the kernel's pools put back at the end. */
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,9 @@ import { Side, startBroker, stop } from './processes.ts';
 
 const WORKER = fileURLToPath(new URL('memory-worker.ts', import.meta.url));
 const TRANSPARENT = '/sys/kernel/mm/transparent_hugepage';
+/** The devices by which a virtual machine gives memory back, and the bit of free page reporting (VIRTIO_BALLOON_F_REPORTING). */
+const BALLOONS = '/sys/bus/virtio/drivers/virtio_balloon';
+const REPORTING_BIT = 5;
 
 /** `tell` hears what is measured next. */
 export async function runMemoryBench(quick: boolean, tell: (what: string) => void): Promise<MemoryReport> {
@@ -44,7 +47,7 @@ export async function runMemoryBench(quick: boolean, tell: (what: string) => voi
     const lab = new Lab({ plan, creator, user, brokerPid: broker.pid ?? 0, pools }, tell);
     const measured = await Promise.race([measureAll(lab), over]);
     const tookSeconds = (performance.now() - startedMs) / 1_000;
-    return { machine, transparent: transparentPolicies(), quick, tookSeconds, ...measured };
+    return { machine, ...kernelPolicies(), quick, tookSeconds, ...measured };
   } finally {
     for (const process of started) await process.stop();
     pools.restore();
@@ -58,7 +61,10 @@ async function interruption(): Promise<never> {
   throw new Error('interrupted');
 }
 
-async function measureAll(lab: Lab): Promise<Omit<MemoryReport, 'machine' | 'transparent' | 'quick' | 'tookSeconds'>> {
+type KernelPolicies = Pick<MemoryReport, 'transparent' | 'freeMemoryReported'>;
+type Measured = Omit<MemoryReport, keyof KernelPolicies | 'machine' | 'quick' | 'tookSeconds'>;
+
+async function measureAll(lab: Lab): Promise<Measured> {
   const { touches, walks } = await measurePages(lab);
   const blocks = { sizeBytes: lab.plan.blocks.sizeBytes, results: await measureBlocks(lab) };
   const health = await measureHealth(lab);
@@ -67,14 +73,24 @@ async function measureAll(lab: Lab): Promise<Omit<MemoryReport, 'machine' | 'tra
   return { touches, walks, blocks, health, resizes, reserves, notMeasured: lab.notMeasured };
 }
 
-function transparentPolicies(): MemoryReport['transparent'] {
-  const chosen = (file: string): string => {
-    try {
-      return /\[(\w+)\]/.exec(readFileSync(`${TRANSPARENT}/${file}`, 'utf8'))?.[1] ?? 'unknown';
-    } catch {
-      // A kernel without transparent pages.
-      return 'not there';
-    }
+function kernelPolicies(): KernelPolicies {
+  const chosen = (file: string): string =>
+    /\[(\w+)\]/.exec(readOr('not there', `${TRANSPARENT}/${file}`))?.[1] ?? 'not there';
+  return {
+    transparent: { anonymous: chosen('enabled'), shared: chosen('shmem_enabled') },
+    freeMemoryReported: reportsFreeMemory(),
   };
-  return { anonymous: chosen('enabled'), shared: chosen('shmem_enabled') };
+}
+
+function reportsFreeMemory(): boolean {
+  if (!existsSync(BALLOONS)) return false;
+  return readdirSync(BALLOONS).some((device) => readOr('', `${BALLOONS}/${device}/features`)[REPORTING_BIT] === '1');
+}
+
+function readOr(missing: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return missing;
+  }
 }
