@@ -87,13 +87,14 @@ export interface PagePool {
   readonly reservedPages: number;
 }
 
-/** A part of a segment, from its start, that is never swapped out. */
+/** A part of a segment, from its start, that is never swapped out. Everything off the event loop: it takes long. */
 export interface ResidentPart {
-  /** Now the first `bytes` of the segment are; they are populated. Off the event loop. @throws OsError (ENOMEM, EPERM: the limit of locked memory). */
+  /** Now the first `bytes` of the segment are; they are populated. @throws OsError (ENOMEM, EPERM: the limit of locked memory), and leaves what was. */
   extendTo(bytes: number): Promise<void>;
-  /** Now no more than the first `bytes` are. */
-  reduceTo(bytes: number): void;
-  release(): void;
+  /** Now no more than the first `bytes` are. @throws OsError. */
+  reduceTo(bytes: number): Promise<void>;
+  /** Idempotent. @throws OsError. */
+  release(): Promise<void>;
 }
 
 /** The memory operations of one platform. */

@@ -188,6 +188,25 @@ describe('population', () => {
     expect(os.open.size).toBe(0);
   });
 
+  it('gives back what it had got without stopping this thread, and is over when that is', async () => {
+    const os = new SpyOs();
+    const abort = new AbortController();
+    const freed = Promise.withResolvers<void>();
+    os.populate = async (fd) => {
+      const closeNow = fd.close.bind(fd);
+      Object.assign(fd, { close: undefined, closeInBackground: () => freed.promise.then(closeNow) });
+      abort.abort();
+    };
+    let over = false;
+    const aborted = new SegmentAllocator(os).allocate(request(4096 * MIB, 'never', { signal: abort.signal }));
+    const refused = expect(aborted.finally(() => (over = true))).rejects.toMatchObject({ name: 'AbortError' });
+    await new Promise(setImmediate);
+    expect(over).toBe(false);
+    freed.resolve();
+    await refused;
+    expect(os.open.size).toBe(0);
+  });
+
   it('that was aborted while it was looked at, or being locked, hands out nothing', async () => {
     for (const late of ['isCollapsed', 'keepResident'] as const) {
       const os = new SpyOs({ supported: false, transparent: 'collapsed' });

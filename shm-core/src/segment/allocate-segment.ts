@@ -13,8 +13,8 @@ import {
   type SegmentOs,
 } from '../os/os.ts';
 import { type FallbackReason, LargePagesUnavailable } from './large-pages.ts';
-import { Populator, type Progress } from './populator.ts';
-import { isOfMachine, Segment, type SegmentGrant } from './segment.ts';
+import { type PartOfSegment, Populator, type Progress } from './populator.ts';
+import { freeInBackground, isOfMachine, Segment, type SegmentGrant } from './segment.ts';
 import { kindsToTry, type LargeKind, pageBytesOrReason, pagesNeeded, type StepDown, shortageOf } from './tiers.ts';
 
 /** From here on a request waits for memory that is being given back, B. */
@@ -139,23 +139,25 @@ export class SegmentAllocator {
       const grant = { ...(await this.#populate(fd, hoped, request)), numa };
       if (request.locked === true && isOfMachine(grant.pageKind)) {
         resident = this.#os.keepResident(fd);
-        await resident.extendTo(grant.mappedBytes);
+        await this.#populator.keep(resident, wholeOf(fd, grant), request.signal);
       }
       request.signal?.throwIfAborted();
       this.#os.seal(fd);
       const onFreeing = (freed: Promise<void>) => this.#track(freed);
       return new Segment({ os: this.#os, populator: this.#populator, fd, grant, resident, onFreeing });
     } catch (error) {
-      resident?.release();
-      fd.close();
+      const freed = freeInBackground(fd, resident);
+      this.#track(freed);
+      // Whoever is told that there is nothing finds that all of it was given back.
+      await freed;
       throw error;
     }
   }
 
   /** @returns what is granted then */
   async #populate(fd: OwnedFd, hoped: SegmentGrant, request: SegmentRequest): Promise<SegmentGrant> {
-    const { mappedBytes, pageBytes, pageKind } = hoped;
-    const part = { fd, offset: 0, bytes: mappedBytes, pageBytes, ofMachine: isOfMachine(pageKind) };
+    const { pageKind } = hoped;
+    const part = wholeOf(fd, hoped);
     if (pageKind !== 'transparent-2m') {
       await this.#populator.populate(part, request);
       return hoped;
@@ -172,6 +174,11 @@ export class SegmentAllocator {
     const stepDowns = [...hoped.stepDowns, { pageKind, reason: reason ?? 'UNSUPPORTED' }];
     return { ...hoped, pageKind: 'base', pageBytes: this.#os.basePageBytes, stepDowns };
   }
+}
+
+/** All that a new segment has. */
+function wholeOf(fd: OwnedFd, { mappedBytes, pageBytes, pageKind }: SegmentGrant): PartOfSegment {
+  return { fd, offset: 0, bytes: mappedBytes, pageBytes, ofMachine: isOfMachine(pageKind) };
 }
 
 /** Why there is no segment of some kind of pages. */

@@ -1,9 +1,9 @@
 /**
- * The work on memory that takes long: populating it and giving it back. Invariants: one step runs at a time in the process, on the thread
+ * The work on memory that takes long: populating it, keeping it and giving it back. Invariants: one step runs at a time in the process, on the thread
  * pool; a step is short enough that an abort, and whoever else waits, are soon served; what was promised and is not populated yet is
  * known, because the machine still counts it as free.
  */
-import type { OwnedFd, SegmentOs } from '../os/os.ts';
+import type { OwnedFd, ResidentPart, SegmentOs } from '../os/os.ts';
 import { StepQueue } from './step-queue.ts';
 
 /** Memory of one step, B: the delay after which an abort is seen, and for which others wait. */
@@ -71,6 +71,13 @@ export class Populator {
       signal?.throwIfAborted();
     } finally {
       count(pendingBytes);
+    }
+  }
+
+  /** Extends what is kept in memory by a part that follows it, and is populated. @throws OsError; the signal's reason. Part of it may be kept then. */
+  async keep(resident: ResidentPart, part: PartOfSegment, signal?: AbortSignal): Promise<void> {
+    for (const { offset, bytes } of stepsOf(part)) {
+      await this.#steps.run(() => resident.extendTo(offset + bytes), signal);
     }
   }
 

@@ -1,5 +1,5 @@
 /** Growing and shrinking, seen at the calls that the system gets. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { OsError, type OwnedFd, type SegmentOs } from '../os/os.ts';
 import { SegmentAllocator, type SegmentRequest } from './allocate-segment.ts';
 import type { Segment } from './segment.ts';
@@ -198,7 +198,7 @@ describe('a segment that shrinks', () => {
 
 describe('a segment that is kept in memory', () => {
   /** What becomes of its resident part. */
-  async function lockedBench(payloadBytes: number) {
+  async function lockedBench(payloadBytes: number, reserveBytes = MIB) {
     const told: string[] = [];
     let refused = false;
     const os = new SpyOs();
@@ -207,10 +207,10 @@ describe('a segment that is kept in memory', () => {
         told.push(`extend ${bytes}`);
         if (refused) throw new OsError('mlock', 12, 'ENOMEM');
       },
-      reduceTo: (bytes) => void told.push(`reduce ${bytes}`),
-      release: () => void told.push('release'),
+      reduceTo: async (bytes) => void told.push(`reduce ${bytes}`),
+      release: async () => void told.push('release'),
     });
-    const request = { label: 'test', payloadBytes, reserveBytes: MIB, locked: true, pages: 'never' } as const;
+    const request = { label: 'test', payloadBytes, reserveBytes, locked: true, pages: 'never' } as const;
     const segment = await new SegmentAllocator(os).allocate({ ...request, admit: () => undefined });
     const refuse = (): void => {
       refused = true;
@@ -232,6 +232,22 @@ describe('a segment that is kept in memory', () => {
     await expect(segment.grow(3 * PAGE)).rejects.toMatchObject({ call: 'mlock' });
     expect(told).toEqual([`extend ${PAGE}`, `extend ${3 * PAGE}`, `reduce ${PAGE}`]);
     expect(os.calls.at(-1)).toBe(`discard ${PAGE} ${2 * PAGE}`);
+    expect(sizes(segment)).toEqual([PAGE, PAGE, PAGE]);
+  });
+
+  it('is kept so in steps, between which others have their turn and a caller who gives up is seen', async () => {
+    const { segment, told } = await lockedBench(PAGE, 1024 * MIB);
+    const abort = new AbortController();
+    const growing = segment.grow(200 * MIB, {
+      signal: abort.signal,
+      onProgress: () => told.push('populated'),
+    });
+    while (!told.includes(`extend ${64 * MIB + PAGE}`)) await Promise.resolve();
+    abort.abort();
+    await expect(growing).rejects.toMatchObject({ name: 'AbortError' });
+    const [first, ...rest] = told;
+    expect(first).toBe(`extend ${PAGE}`);
+    expect(rest).toEqual([...Array(4).fill('populated'), `extend ${64 * MIB + PAGE}`, `reduce ${PAGE}`]);
     expect(sizes(segment)).toEqual([PAGE, PAGE, PAGE]);
   });
 
@@ -278,6 +294,16 @@ describe('a segment that is being resized', () => {
       await Promise.resolve();
       expect([os.open.size, reader.closed], end).toEqual([0, true]);
     }
+  });
+
+  it.each([
+    ['may have been touched beyond what was populated', { reserveBytes: 1024 * MIB }],
+    ['is kept in memory', { reserveBytes: 0, locked: true }],
+  ])('is freed by the thread pool when it %s', async (_why, more) => {
+    const { segment } = await bench(PAGE, more);
+    const background = vi.spyOn(segment.fd, 'closeInBackground');
+    segment.close();
+    expect(background).toHaveBeenCalledOnce();
   });
 
   it('refuses every change once it is closed', async () => {

@@ -97,9 +97,10 @@ export class Segment {
       this.#comingBytes = part.bytes;
       try {
         if (part.bytes > 0) await this.#parts.populator.populate(part, options);
-        await this.#parts.resident?.extendTo(neededBytes);
+        await this.#keep(part, options.signal);
       } catch (error) {
-        this.#parts.resident?.reduceTo(mappedBytes);
+        // What cannot be unlocked is given back all the same.
+        await this.#parts.resident?.reduceTo(mappedBytes).catch(() => undefined);
         if (part.bytes > 0) await this.#parts.populator.discard(part);
         throw this.#poolShort(part.bytes, error) ?? error;
       } finally {
@@ -107,6 +108,11 @@ export class Segment {
       }
       this.#grant = { ...this.#grant, payloadBytes, mappedBytes: neededBytes };
     });
+  }
+
+  async #keep(part: PartOfSegment, signal?: AbortSignal): Promise<void> {
+    const { resident, populator } = this.#parts;
+    if (resident !== null) await populator.keep(resident, part, signal);
   }
 
   /** Of pages that come out of a pool: that there are not enough, and what to do. */
@@ -131,11 +137,11 @@ export class Segment {
     return this.#exclusively(async () => {
       this.#countAsBasePages();
       const keptBytes = this.pagesFor(payloadBytes);
-      this.#parts.resident?.reduceTo(keptBytes);
+      await this.#parts.resident?.reduceTo(keptBytes);
       const { endsAt, failure } = await this.#parts.populator.discard(this.#part(payloadBytes, mappedBytes));
       const left = failure === null ? payloadBytes : Math.min(there, endsAt);
       this.#grant = { ...this.#grant, payloadBytes: left, mappedBytes: this.pagesFor(left) };
-      if (failure !== null) await this.#parts.resident?.extendTo(this.#grant.mappedBytes);
+      if (failure !== null) await this.#keep(this.#part(keptBytes, this.#grant.mappedBytes));
       return { payloadBytes: left, failure };
     });
   }
@@ -182,12 +188,17 @@ export class Segment {
   }
 
   #free(): void {
-    this.#parts.resident?.release();
+    const { resident, onFreeing } = this.#parts;
     this.#readOnlyFd?.close();
-    // The last reference frees the pages, about 0.2 ms for each MiB.
-    if (this.#grant.mappedBytes < BACKGROUND_CLOSE_BYTES) this.fd.close();
-    else this.#parts.onFreeing(this.fd.closeInBackground());
+    // The last reference frees the pages, about 0.2 ms for each MiB, and those too that somebody touched beyond what was populated.
+    if (resident === null && this.#grant.reservedBytes < BACKGROUND_CLOSE_BYTES) this.fd.close();
+    else onFreeing(freeInBackground(this.fd, resident));
   }
+}
+
+/** Gives memory back without stopping this thread. Resolves when that is over, however it went: there is nobody to tell. */
+export async function freeInBackground(fd: OwnedFd, resident: ResidentPart | null): Promise<void> {
+  await Promise.allSettled([resident?.release(), fd.closeInBackground()]);
 }
 
 /** Whether such pages come out of what MemAvailable counts. */

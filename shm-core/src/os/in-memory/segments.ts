@@ -78,8 +78,8 @@ class InMemorySegmentOs implements SegmentOs {
     const bytes = this.sizeOf(fd);
     return {
       extendTo: async (wanted) => checkExtent(0, wanted, bytes),
-      reduceTo: () => undefined,
-      release: () => undefined,
+      reduceTo: async () => undefined,
+      release: async () => undefined,
     };
   }
 

@@ -43,8 +43,8 @@ export interface Libc {
   mlock: ((address: number, bytes: number) => number) & Asynchronous<[address: number, bytes: number]>;
   mmap(address: number, bytes: number, protection: number, flags: number, fd: number, offset: number): number;
   mprotect(address: number, bytes: number, protection: number): number;
-  munlock(address: number, bytes: number): number;
-  munmap(address: number, bytes: number): number;
+  munlock: ((address: number, bytes: number) => number) & Asynchronous<[address: number, bytes: number]>;
+  munmap: ((address: number, bytes: number) => number) & Asynchronous<[address: number, bytes: number]>;
   open(path: string, flags: number, mode: number): number;
   poll(pollFds: Int32Array, count: number, timeoutMs: number): number;
   posix_fallocate: Asynchronous<[fd: number, offset: number, bytes: number]>;

@@ -3,7 +3,7 @@
  * always a part from the start of the segment, and populated.
  */
 import type { ResidentPart } from '../os.ts';
-import { pooled } from './asynchronous.ts';
+import { onPool, pooled } from './asynchronous.ts';
 import { checked, libc } from './libc.ts';
 
 const PROT_READ = 1;
@@ -30,20 +30,27 @@ class LockedRange implements ResidentPart {
   async extendTo(bytes: number): Promise<void> {
     const more = bytes - this.#lockedBytes;
     if (more <= 0) return;
-    await pooled('mlock', libc().mlock, [this.#address + this.#lockedBytes, more], `${more} B`);
+    const part: [number, number] = [this.#address + this.#lockedBytes, more];
+    try {
+      await pooled('mlock', libc().mlock, part, `${more} B`);
+    } catch (error) {
+      // A range that could not be brought into memory is marked as locked all the same, and counts.
+      await onPool(libc().munlock, part);
+      throw error;
+    }
     this.#lockedBytes = bytes;
   }
 
-  reduceTo(bytes: number): void {
+  async reduceTo(bytes: number): Promise<void> {
     const less = this.#lockedBytes - bytes;
     if (less <= 0) return;
-    checked('munlock', libc().munlock(this.#address + bytes, less));
+    await pooled('munlock', libc().munlock, [this.#address + bytes, less], `${less} B`);
     this.#lockedBytes = bytes;
   }
 
-  release(): void {
+  async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    checked('munmap', libc().munmap(this.#address, this.#bytes));
+    await pooled('munmap', libc().munmap, [this.#address, this.#bytes], `${this.#bytes} B`);
   }
 }

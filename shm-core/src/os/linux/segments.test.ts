@@ -134,11 +134,11 @@ describe('a resident part', () => {
     expectLocked(BYTES / 4);
     await part.extendTo(BYTES);
     expectLocked(BYTES);
-    part.reduceTo(BYTES / 2);
+    await part.reduceTo(BYTES / 2);
     expectLocked(BYTES / 2);
     await part.extendTo(BYTES / 4);
     expectLocked(BYTES / 2);
-    part.release();
+    await part.release();
     expectLocked(0);
     fd.close();
   });
@@ -148,10 +148,10 @@ describe('a resident part', () => {
     await os.populate(fd, 0, BYTES);
     const part = os.keepResident(fd);
     await part.extendTo(BYTES);
-    part.reduceTo(BYTES / 2);
+    await part.reduceTo(BYTES / 2);
     await os.discard(fd, BYTES / 2, BYTES / 2);
     expect(os.allocatedBytes(fd)).toBe(BYTES / 2);
-    part.release();
+    await part.release();
     fd.close();
   });
 

@@ -256,11 +256,11 @@ export function describeSegmentOs(create: () => SegmentOs): void {
       const part = os.keepResident(fd);
       await part.extendTo(2 * os.basePageBytes);
       await part.extendTo(bytes);
-      part.reduceTo(os.basePageBytes);
-      part.reduceTo(bytes);
+      await part.reduceTo(os.basePageBytes);
+      await part.reduceTo(bytes);
       await part.extendTo(bytes);
-      part.release();
-      part.release();
+      await part.release();
+      await part.release();
       expect(zeros(range)).toEqual([-1, 0]);
     });
   });

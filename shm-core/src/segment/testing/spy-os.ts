@@ -106,7 +106,7 @@ export class SpyOs implements SegmentOs {
   }
   keepResident(_fd: OwnedFd): ResidentPart {
     this.calls.push('keepResident');
-    return { extendTo: async () => undefined, reduceTo: () => undefined, release: () => undefined };
+    return { extendTo: async () => undefined, reduceTo: async () => undefined, release: async () => undefined };
   }
   seal(...args: Parameters<SegmentOs['seal']>) {
     this.calls.push('seal');
