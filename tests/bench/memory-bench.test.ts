@@ -10,6 +10,7 @@ import { BLOCK_IDS, type MemoryReport } from './memory-figures.ts';
 import { KINDS, QUICK, tooSmallFor } from './memory-plan.ts';
 import { bytesText } from './memory-report.ts';
 import { touch, walk, walked, wordsOf } from './memory-touch.ts';
+import { MEMORY_MARKERS, replaceBlock } from './report.ts';
 
 const MAIN = fileURLToPath(new URL('memory-main.ts', import.meta.url));
 
@@ -145,5 +146,22 @@ describe('the loops', () => {
       0, 4_096, 8_192, 12_288,
     ]);
     expect(wordsOf(bytes.subarray(4)).length).toBe(3 * 1_024 - 1);
+  });
+});
+
+describe('docs/MEMORY.md', () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const text = readFileSync(join(root, 'docs/MEMORY.md'), 'utf8');
+
+  it('gets the report between its markers', () => {
+    const { begin, end } = MEMORY_MARKERS;
+    expect(replaceBlock(text, 'figures', MEMORY_MARKERS)).toContain(`${begin}\nfigures\n${end}\n`);
+    expect(() => replaceBlock('', '', MEMORY_MARKERS)).toThrow('docs/MEMORY.md must have one');
+  });
+
+  it('names tests that there are', () => {
+    const named = [...text.matchAll(/`([\w./-]+\.test\.ts)`/g)].map(([, path]) => path ?? '');
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 });
