@@ -201,10 +201,12 @@ describe('a segment that is kept in memory', () => {
   async function lockedBench(payloadBytes: number, reserveBytes = MIB) {
     const told: string[] = [];
     let refused = false;
+    let extended = (): void => undefined;
     const os = new SpyOs();
     os.keepResident = () => ({
       extendTo: async (bytes) => {
         told.push(`extend ${bytes}`);
+        extended();
         if (refused) throw new OsError('mlock', 12, 'ENOMEM');
       },
       reduceTo: async (bytes) => void told.push(`reduce ${bytes}`),
@@ -215,7 +217,10 @@ describe('a segment that is kept in memory', () => {
     const refuse = (): void => {
       refused = true;
     };
-    return { os, segment, told, refuse };
+    const onExtend = (action: () => void): void => {
+      extended = action;
+    };
+    return { os, segment, told, refuse, onExtend };
   }
 
   it('is kept so as far as it is populated, and no further', async () => {
@@ -236,14 +241,11 @@ describe('a segment that is kept in memory', () => {
   });
 
   it('is kept so in steps, between which others have their turn and a caller who gives up is seen', async () => {
-    const { segment, told } = await lockedBench(PAGE, 1024 * MIB);
+    const { segment, told, onExtend } = await lockedBench(PAGE, 1024 * MIB);
     const abort = new AbortController();
-    const growing = segment.grow(200 * MIB, {
-      signal: abort.signal,
-      onProgress: () => told.push('populated'),
-    });
-    while (!told.includes(`extend ${64 * MIB + PAGE}`)) await Promise.resolve();
-    abort.abort();
+    onExtend(() => abort.abort());
+    const onProgress = () => void told.push('populated');
+    const growing = segment.grow(200 * MIB, { signal: abort.signal, onProgress });
     await expect(growing).rejects.toMatchObject({ name: 'AbortError' });
     const [first, ...rest] = told;
     expect(first).toBe(`extend ${PAGE}`);
