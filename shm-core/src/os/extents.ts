@@ -13,6 +13,12 @@ export function checkAlignment(offset: number, wordBytes: number): void {
   if (offset % wordBytes !== 0) throw new RangeError(`offset ${offset} is not aligned to ${wordBytes} B`);
 }
 
+/** @throws RangeError unless both ends of the part are on page borders: the kernel would round the end up, over what follows. */
+export function checkWholePages(offset: number, length: number, pageBytes: number): void {
+  if (offset % pageBytes === 0 && length % pageBytes === 0) return;
+  throw new RangeError(`[${offset}, ${offset} + ${length}) is not whole pages of ${pageBytes} B`);
+}
+
 /** @throws RangeError unless `bytes` is a positive multiple of the page size. */
 export function checkSegmentBytes(bytes: number, pageBytes: number): void {
   if (Number.isSafeInteger(bytes) && bytes > 0 && bytes % pageBytes === 0) return;

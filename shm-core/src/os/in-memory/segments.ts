@@ -3,7 +3,7 @@
  * can be kept without an MMU: sizes, modes of descriptors, sealing, closing. It cannot stop a write through a `read` range, nor take
  * back what was viewed.
  */
-import { checkAlignment, checkExtent, checkSegmentBytes } from '../extents.ts';
+import { checkAlignment, checkExtent, checkSegmentBytes, checkWholePages } from '../extents.ts';
 import {
   type Access,
   type Advice,
@@ -195,6 +195,7 @@ class InMemoryRange implements MappedRange {
 
   discard(offset: number, length: number): void {
     this.#checkWritable(offset, length);
+    checkWholePages(offset, length, BASE_PAGE_BYTES);
     new Uint8Array(this.#memory, offset, length).fill(0);
   }
 

@@ -6,7 +6,7 @@
  * stay in the pool.
  */
 import { constants } from 'node:buffer';
-import { checkAlignment, checkExtent } from '../extents.ts';
+import { checkAlignment, checkExtent, checkWholePages } from '../extents.ts';
 import type { Access, Advice, AdviceOutcome, MappedRange, PageKind } from '../os.ts';
 import { advise, discard, populate } from './advise.ts';
 import { reserveAligned } from './aligned-addresses.ts';
@@ -150,7 +150,9 @@ class LinuxRange implements MappedRange {
   }
 
   discard(offset: number, length: number): void {
-    discard(this.#writablePart(offset, length), length);
+    const address = this.#writablePart(offset, length);
+    checkWholePages(offset, length, libc().getpagesize());
+    discard(address, length);
   }
 
   populate(offset: number, length: number): void {

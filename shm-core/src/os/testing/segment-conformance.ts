@@ -231,6 +231,19 @@ export function describeSegmentOs(create: () => SegmentOs): void {
       expect(zeros(range)).toEqual([os.basePageBytes, 2 * os.basePageBytes]);
     });
 
+    it('is given back by whole pages, and not one byte beyond them', async () => {
+      const { range } = await filledSegment();
+      for (const [offset, length] of [
+        [0, 100],
+        [0, os.basePageBytes + 1],
+        [100, os.basePageBytes],
+        [os.basePageBytes / 2, os.basePageBytes / 2],
+      ] as const) {
+        expect(() => range.discard(offset, length), `${offset}, ${length}`).toThrow(RangeError);
+      }
+      expect(zeros(range)).toEqual([-1, 0]);
+    });
+
     it('is advised, populated and given back within the bounds of a range, and not after its release', async () => {
       const { range } = await filledSegment();
       const uses = [
