@@ -41,7 +41,7 @@ export const FALLBACK_REASON: Record<GrantedFallback, FallbackReason> = {
 };
 
 export const NUMA_PLACEMENT: Record<NonNullable<SegmentGrant['numa']>, NumaPlacement> = {
-  applied: NumaPlacement.PREFERRED,
+  preferred: NumaPlacement.PREFERRED,
   unsupported: NumaPlacement.UNSUPPORTED,
 };
 

@@ -124,7 +124,7 @@ export interface SegmentOs {
   /** Whether a populated segment is mapped by transparent pages from end to end: looked up, not believed. */
   isCollapsed(fd: OwnedFd): Promise<boolean>;
   /** Prefers memory of one NUMA node for what is populated from now on; unsupported where there is no choice, or no such node. */
-  preferNode(fd: OwnedFd, node: number): 'applied' | 'unsupported';
+  preferNode(fd: OwnedFd, node: number): 'preferred' | 'unsupported';
   /**
    * Gives the memory of `[offset, offset + bytes)` back, for every process, off the event loop. All of it reads as zero then; what is
    * given back are the whole pages in it. @throws OsError.

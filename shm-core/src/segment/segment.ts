@@ -27,7 +27,7 @@ export interface SegmentGrant {
   /** Whether it is never swapped out. */
   readonly locked: boolean;
   /** What became of the preferred NUMA node; null when none was asked for. */
-  readonly numa: 'applied' | 'unsupported' | null;
+  readonly numa: 'preferred' | 'unsupported' | null;
 }
 
 export interface SegmentParts {

@@ -73,7 +73,7 @@ describe.skipIf(usual('transparent-2m') === undefined)(
       const segment = await allocate(100 * MIB, { onProgress, locked: true, numaNode: 0 });
       expect(told).toEqual([64 * MIB, 100 * MIB]);
       expect(segment.grant).toMatchObject({ pageKind: 'transparent-2m', locked: true });
-      expect(segment.grant.numa).toBe(onlineNodes().length > 1 ? 'applied' : 'unsupported');
+      expect(segment.grant.numa).toBe(onlineNodes().length > 1 ? 'preferred' : 'unsupported');
       segment.close();
     });
 

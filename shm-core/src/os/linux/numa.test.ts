@@ -70,7 +70,7 @@ describe.skipIf(!existsSync('/proc/self/numa_maps'))('a preference (skipped wher
 
   it('is applied on a machine with several nodes, and unsupported on one with one', () => {
     const fd = os.create(LABEL, BYTES, 'base');
-    expect(os.preferNode(fd, 0)).toBe(onlineNodes().length > 1 ? 'applied' : 'unsupported');
+    expect(os.preferNode(fd, 0)).toBe(onlineNodes().length > 1 ? 'preferred' : 'unsupported');
     expect(os.preferNode(fd, 1000)).toBe('unsupported');
     fd.close();
   });

@@ -1,5 +1,6 @@
 /** What the kernel says about this process's own memory. Reads /proc and /sys, changes nothing; tests pass fixtures. */
 import { readFileSync } from 'node:fs';
+import { smapsFigure } from './smaps.ts';
 
 /** Size of one transparent large page, B: 2 MiB, or 512 MiB on arm64 with base pages of 64 KiB. 0 when there are none. */
 export function transparentPageBytes(size = readOrEmpty('/sys/kernel/mm/transparent_hugepage/hpage_pmd_size')): number {
@@ -11,12 +12,7 @@ export function transparentPageBytes(size = readOrEmpty('/sys/kernel/mm/transpar
  * area, because a figure for more than that proves nothing about this part.
  */
 export function transparentBytesAt(address: number, bytes: number, smaps = readOrEmpty('/proc/self/smaps')): number {
-  const area = `${hexAddress(address)}-${hexAddress(address + bytes)} `;
-  const start = smaps.startsWith(area) ? 0 : smaps.indexOf(`\n${area}`);
-  if (start < 0) return 0;
-  // Each area ends with its flags.
-  const figures = smaps.slice(start, smaps.indexOf('\nVmFlags:', start));
-  return Number(/^AnonHugePages:\s+(\d+) kB$/m.exec(figures)?.[1] ?? 0) * 1024;
+  return smapsFigure(smaps, 'AnonHugePages', address, bytes);
 }
 
 /** The soft limit on locked memory, in words. */
@@ -24,10 +20,6 @@ export function lockedMemoryLimit(limits = readOrEmpty('/proc/self/limits')): st
   const soft = /^Max locked memory\s+(\d+|unlimited)/m.exec(limits)?.[1];
   if (soft === undefined) return 'unknown';
   return soft === 'unlimited' ? soft : `${soft} B`;
-}
-
-function hexAddress(address: number): string {
-  return address.toString(16).padStart(8, '0');
 }
 
 function readOrEmpty(path: string): string {

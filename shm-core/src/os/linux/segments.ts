@@ -103,11 +103,11 @@ class LinuxSegmentOs implements SegmentOs {
     return isCollapsed(fd.raw, this.sizeOf(fd));
   }
 
-  preferNode(fd: OwnedFd, node: number): 'applied' | 'unsupported' {
+  preferNode(fd: OwnedFd, node: number): 'preferred' | 'unsupported' {
     if (!canPreferNode(node)) return 'unsupported';
     try {
       preferNode(fd.raw, this.sizeOf(fd), node);
-      return 'applied';
+      return 'preferred';
     } catch {
       // It is a preference: a node without memory, or a sandbox that forbids the call, is no reason to have no segment.
       return 'unsupported';

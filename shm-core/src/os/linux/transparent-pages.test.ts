@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openFds, useTemporaryDirectory } from '../testing/temporary-directory.ts';
 import { createLinuxSegmentOs } from './segments.ts';
-import { largePageMappedBytes, TRANSPARENT_PAGE_BYTES, transparentPageBytes } from './transparent-pages.ts';
+import { smapsFigure } from './smaps.ts';
+import { TRANSPARENT_PAGE_BYTES, transparentPageBytes } from './transparent-pages.ts';
 
 const PAGE = TRANSPARENT_PAGE_BYTES;
 const PAGES = 20;
@@ -46,16 +47,16 @@ describe('the figure in smaps', () => {
   const smaps = area('7f0000200000-7f0000a00000', 4096) + area('7f0000a00000-7f0000c00000', 2048);
 
   it('is that of the very mapping', () => {
-    expect(largePageMappedBytes(smaps, 0x7f0000200000, 8 * 2 ** 20)).toBe(4 * 2 ** 20);
-    expect(largePageMappedBytes(smaps, 0x7f0000a00000, 2 ** 21)).toBe(2 ** 21);
+    expect(smapsFigure(smaps, 'ShmemPmdMapped', 0x7f0000200000, 8 * 2 ** 20)).toBe(4 * 2 ** 20);
+    expect(smapsFigure(smaps, 'ShmemPmdMapped', 0x7f0000a00000, 2 ** 21)).toBe(2 ** 21);
   });
 
   it('is nothing for a part of a mapping, for two, for none, and where the kernel tells none', () => {
-    expect(largePageMappedBytes(smaps, 0x7f0000200000, 2 ** 21)).toBe(0);
-    expect(largePageMappedBytes(smaps, 0x7f0000200000, 10 * 2 ** 20)).toBe(0);
-    expect(largePageMappedBytes(smaps, 0x7f0000400000, 2 ** 21)).toBe(0);
+    expect(smapsFigure(smaps, 'ShmemPmdMapped', 0x7f0000200000, 2 ** 21)).toBe(0);
+    expect(smapsFigure(smaps, 'ShmemPmdMapped', 0x7f0000200000, 10 * 2 ** 20)).toBe(0);
+    expect(smapsFigure(smaps, 'ShmemPmdMapped', 0x7f0000400000, 2 ** 21)).toBe(0);
     const silent = area('7f0000200000-7f0000a00000', 0).replace(/^ShmemPmdMapped.*\n/m, '');
-    expect(largePageMappedBytes(silent + smaps, 0x7f0000200000, 8 * 2 ** 20)).toBe(0);
+    expect(smapsFigure(silent + smaps, 'ShmemPmdMapped', 0x7f0000200000, 8 * 2 ** 20)).toBe(0);
   });
 });
 
@@ -65,7 +66,7 @@ function mappings(): { address: number; largeBytes: number }[] {
   return [...smaps.matchAll(new RegExp(`^([0-9a-f]+)-([0-9a-f]+) .*${LABEL}`, 'gm'))].map(
     ([, begin = '', end = '']) => {
       const address = Number.parseInt(begin, 16);
-      return { address, largeBytes: largePageMappedBytes(smaps, address, Number.parseInt(end, 16) - address) };
+      return { address, largeBytes: smapsFigure(smaps, 'ShmemPmdMapped', address, Number.parseInt(end, 16) - address) };
     },
   );
 }

@@ -9,6 +9,7 @@ import type { CollapseOutcome } from '../os.ts';
 import { reserveAligned } from './aligned-addresses.ts';
 import { onPool, pooledErrno } from './asynchronous.ts';
 import { checked, lastErrno, libc } from './libc.ts';
+import { smapsFigure } from './smaps.ts';
 
 /** Size of one transparent page, B. */
 export const TRANSPARENT_PAGE_BYTES = 2 ** 21;
@@ -90,24 +91,9 @@ function whyNot(address: number): 'fragmented' | 'refused' {
 async function isMappedByLargePages(address: number, bytes: number): Promise<boolean> {
   try {
     await onPool(libc().madvise, [address, bytes, MADV_POPULATE_READ]);
-    return largePageMappedBytes(await readFile('/proc/self/smaps', 'utf8'), address, bytes) === bytes;
+    return smapsFigure(await readFile('/proc/self/smaps', 'utf8'), 'ShmemPmdMapped', address, bytes) === bytes;
   } catch {
     // A process may be forbidden to read even its own.
     return false;
   }
-}
-
-/**
- * How much of the shared memory mapped at `[address, address + bytes)` is mapped by large pages, B, in the words of /proc/…/smaps; 0 unless
- * these very addresses are one mapping.
- */
-export function largePageMappedBytes(smaps: string, address: number, bytes: number): number {
-  const lines = smaps.split('\n');
-  const header = `${address.toString(16)}-${(address + bytes).toString(16)} `;
-  const begin = lines.findIndex((line) => line.startsWith(header)) + 1;
-  if (begin === 0) return 0;
-  // Each mapping ends with its flags.
-  const end = lines.findIndex((line, index) => index >= begin && line.startsWith('VmFlags:'));
-  const figures = lines.slice(begin, end).join('\n');
-  return Number(/^ShmemPmdMapped:\s+(\d+) kB$/m.exec(figures)?.[1] ?? 0) * 1024;
 }

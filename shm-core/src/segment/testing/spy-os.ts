@@ -94,9 +94,9 @@ export class SpyOs implements SegmentOs {
     this.calls.push('isCollapsed');
     return this.#platform.transparent === 'collapsed';
   }
-  preferNode(fd: OwnedFd, node: number): 'applied' | 'unsupported' {
+  preferNode(fd: OwnedFd, node: number): 'preferred' | 'unsupported' {
     this.calls.push(`preferNode ${fd.raw} ${node}`);
-    return node === 0 ? 'applied' : 'unsupported';
+    return node === 0 ? 'preferred' : 'unsupported';
   }
   async discard(_fd: OwnedFd, offset: number, bytes: number) {
     this.calls.push(`discard ${offset} ${bytes}`);
