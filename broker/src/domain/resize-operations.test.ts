@@ -176,6 +176,25 @@ describe('making a mapping smaller', () => {
     expect(here.memory.grant.payloadBytes).toBe(1);
   });
 
+  it('is refused on large pages while a process whose session is over can still touch them', async () => {
+    const here = await scene({ largePages: true });
+    const { core } = here.world;
+    const [reader, lessee] = [here.world.open(), here.world.open()];
+    const holdId = await lease(here);
+    await attach(here, reader);
+    await attach(here, lessee, true);
+    for (const left of [reader, lessee]) core.endSession(left, false);
+    const refused = (attachments: string) =>
+      expect(resize(here, 1, { holdId })).rejects.toMatchObject({ code: 'INVALID_STATE', metadata: { attachments } });
+    await refused('2');
+    core.processGone(reader);
+    await refused('1');
+    expect(here.memory.grant.payloadBytes).toBe(5000);
+    core.processGone(lessee);
+    await resize(here, 1, { holdId });
+    expect(here.memory.grant.payloadBytes).toBe(1);
+  });
+
   it('is no danger on base pages, whoever has them attached', async () => {
     const here = await scene();
     await attach(here, here.world.open());

@@ -127,14 +127,15 @@ function requireExclusive({ name, lock }: OwnedMapping, caller: Session, holdId:
 /** What is left of a pool of large pages may go to others, and whoever touches a given back page is killed then. Base pages read as zero. */
 function requireNobodyPastTheLock(mapping: OwnedMapping, caller: Session): void {
   if (!mapping.memory.grant.pageKind.startsWith('hugetlb-')) return;
-  const others = mapping.active().filter(({ session, part }) => {
-    return session !== caller && part.kind === 'plain' && !part.forLeases;
+  const others = [...mapping.members.values()].filter(({ session, part, active }) => {
+    // One whose rights are over holds no lease any more, and its process may still be at it.
+    return session !== caller && part.kind === 'plain' && (!part.forLeases || !active);
   });
   if (others.length === 0) return;
   const { name } = mapping;
   throw new LeaseholdError(
     'INVALID_STATE',
-    `${others.length} other sessions have ${JSON.stringify(name)} attached without leasing it; a large page that is given back could kill them. Have them detach first.`,
+    `${others.length} attachments of other sessions can touch ${JSON.stringify(name)} without a lease; a large page that is given back could kill their processes. Have them detach, or end, first.`,
     { metadata: { name, attachments: String(others.length) } },
   );
 }
