@@ -1,5 +1,5 @@
 /** Making a mapping smaller when the system refuses: what is said to be there is what is there. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { OsError, type ResidentPart } from '../os/os.ts';
 import { SegmentAllocator } from '../segment/allocate-segment.ts';
 import { SpyOs } from '../segment/testing/spy-os.ts';
@@ -59,6 +59,8 @@ describe('a mapping that cannot be made smaller', () => {
     refusal.of = 'reduceTo';
     const shrinking = mapping.shrink(PAGE);
     mapping.close();
+    const commit = vi.spyOn(mapping.lock, 'commit');
     await expect(shrinking).rejects.toMatchObject({ call: 'reduceTo' });
+    expect(commit).not.toHaveBeenCalled();
   });
 });
