@@ -32,7 +32,8 @@ export type MemoryQuestion =
   | { readonly do: 'create-slowly'; readonly name: string; readonly options: MappingOptions }
   | { readonly do: 'attach'; readonly name: string; readonly access: Access }
   | { readonly do: 'lease'; readonly name: string; readonly mode: Mode }
-  | { readonly do: 'detach' | 'release' | 'delete'; readonly name: string }
+  /** `forget`: the next time, the mapping that has the name then is opened. */
+  | { readonly do: 'detach' | 'release' | 'delete' | 'forget'; readonly name: string }
   /** Answers with a Seen. */
   | { readonly do: 'look'; readonly name: string }
   /** Answers with the checksum. */
@@ -40,6 +41,8 @@ export type MemoryQuestion =
   | ({ readonly do: 'fill'; readonly seed: number } & Part)
   /** Answers with the new size, B, or with the code. */
   | { readonly do: 'resize' | 'grow'; readonly name: string; readonly sizeBytes: number; readonly waitMs?: number }
+  /** Closes its connection; with the next question it makes another. */
+  | { readonly do: 'close' }
   /** Opens and closes so many windows, at so many different places. */
   | { readonly do: 'open-windows'; readonly name: string; readonly count: number; readonly places: number }
   /** Answers with a Settled. */
@@ -115,14 +118,23 @@ async function open(question: Extract<MemoryQuestion, { do: 'attach' | 'lease' }
   return null;
 }
 
-async function letGo({ do: what, name }: Extract<MemoryQuestion, { do: 'detach' | 'release' | 'delete' }>) {
+async function letGo({ do: what, name }: Extract<MemoryQuestion, { do: 'detach' | 'release' | 'delete' | 'forget' }>) {
   const opened = await hold(name);
-  if (what === 'detach') await opened.attachment?.close();
-  else if (what === 'release') opened.lease?.release();
-  else await opened.mapping.delete();
-  if (what === 'detach') delete opened.attachment;
-  if (what === 'release') delete opened.lease;
-  if (what === 'delete') held.delete(name);
+  switch (what) {
+    case 'detach':
+      await opened.attachment?.close();
+      delete opened.attachment;
+      break;
+    case 'release':
+      opened.lease?.release();
+      delete opened.lease;
+      break;
+    case 'delete':
+      await opened.mapping.delete();
+      break;
+    case 'forget':
+      held.delete(name);
+  }
   return null;
 }
 
@@ -171,6 +183,14 @@ function openWindows({ name, count, places }: Extract<MemoryQuestion, { do: 'ope
   return total;
 }
 
+async function close(): Promise<null> {
+  const closed = connecting;
+  connecting = undefined;
+  held.clear();
+  await (await closed)?.close();
+  return null;
+}
+
 serveQuestions((question: MemoryQuestion) => {
   switch (question.do) {
     case 'create':
@@ -183,6 +203,7 @@ serveQuestions((question: MemoryQuestion) => {
     case 'detach':
     case 'release':
     case 'delete':
+    case 'forget':
       return letGo(question);
     case 'look':
       return look(question.name);
@@ -190,6 +211,8 @@ serveQuestions((question: MemoryQuestion) => {
       return inPart(question, (bytes) => crc32(bytes));
     case 'fill':
       return inPart(question, (bytes) => fillPattern(bytes, question.seed));
+    case 'close':
+      return close();
     case 'open-windows':
       return openWindows(question);
     case 'settled-memory':
