@@ -144,7 +144,7 @@ describe('population', () => {
     ]);
   });
 
-  it('of several segments runs one step at a time, and a small one does not wait for all of a large one', async () => {
+  it('of several segments runs one step at a time, and a smaller one does not wait for all of a larger one', async () => {
     const os = new SpyOs();
     let running = 0;
     os.populate = async (_fd, offset, bytes) => {
@@ -155,10 +155,22 @@ describe('population', () => {
       running -= 1;
     };
     const allocator = new SegmentAllocator(os);
-    await Promise.all([allocator.allocate(request(192 * MIB, 'never')), allocator.allocate(request(4096, 'never'))]);
+    await Promise.all([allocator.allocate(request(192 * MIB, 'never')), allocator.allocate(request(4 * MIB, 'never'))]);
     const steps = os.calls.filter((call) => call.startsWith('populate'));
-    expect(steps.indexOf('populate 0 4096')).toBe(1);
+    expect(steps.indexOf(`populate 0 ${4 * MIB}`)).toBe(1);
     expect(steps).toHaveLength(4);
+  });
+
+  it('of a little waits for no large one, however many of those there are', async () => {
+    const os = new SpyOs();
+    const { promise: goOn, resolve } = Promise.withResolvers<void>();
+    os.populate = (_fd, _offset, bytes) => (bytes > MIB ? goOn : Promise.resolve());
+    const allocator = new SegmentAllocator(os);
+    const large = [2, 64, 192].map((mebibytes) => allocator.allocate(request(mebibytes * MIB, 'never')));
+    await allocator.allocate(request(4096, 'never'));
+    await allocator.allocate(request(MIB, 'never'));
+    resolve();
+    await Promise.all(large);
   });
 
   it('that is aborted stops before the next step, closes what was made and holds nobody up', async () => {

@@ -1,6 +1,6 @@
 /**
  * New segments, from a request to a sealed and populated memory object. Invariants: whoever gets a segment can touch all of it without
- * ever meeting SIGBUS; one step of population runs at a time in the process; what fails or is aborted leaves nothing behind; what is
+ * ever meeting SIGBUS; one long step of population runs at a time in the process; what fails or is aborted leaves nothing behind; what is
  * reported as granted is what was made.
  */
 import {

@@ -1,13 +1,16 @@
 /**
- * The work on memory that takes long: populating it, keeping it and giving it back. Invariants: one step runs at a time in the process, on the thread
- * pool; a step is short enough that an abort, and whoever else waits, are soon served; what was promised and is not populated yet is
- * known, because the machine still counts it as free.
+ * The work on memory that takes long: populating it, keeping it and giving it back. Invariants: one long step runs at a time in the
+ * process, on the thread pool, and nobody who needs little waits behind it; a step is short enough that an abort, and whoever else waits,
+ * are soon served; what was promised and is not populated yet is known, because the machine still counts it as free.
  */
 import type { OwnedFd, ResidentPart, SegmentOs } from '../os/os.ts';
 import { StepQueue } from './step-queue.ts';
 
 /** Memory of one step, B: the delay after which an abort is seen, and for which others wait. */
 const STEP_BYTES = 64 * 2 ** 20;
+
+/** As much takes no time worth waiting for, B. Without a page of his own nobody can join a mapping, nor lease it. */
+const SHORT_BYTES = 2 ** 20;
 
 /** Told after each step: how much of the whole is there, B. */
 export type Progress = (populatedBytes: number, totalBytes: number) => void;
@@ -32,6 +35,7 @@ export interface PopulateOptions {
 export class Populator {
   readonly #os: SegmentOs;
   readonly #steps = new StepQueue();
+  readonly #shortSteps = new StepQueue();
   #unpopulatedBytes = 0;
   #promisedBytes = 0;
 
@@ -58,13 +62,14 @@ export class Populator {
     };
     count(-part.bytes);
     pendingBytes = part.bytes;
+    const queue = part.bytes > SHORT_BYTES ? this.#steps : this.#shortSteps;
     try {
       for (const { offset, bytes } of stepsOf(part)) {
         const step = async (): Promise<void> => {
           await beforeStep?.(offset, bytes);
           await this.#os.populate(part.fd, offset, bytes);
         };
-        await this.#steps.run(step, signal);
+        await queue.run(step, signal);
         count(bytes);
         onProgress?.(part.bytes - pendingBytes, part.bytes);
       }
