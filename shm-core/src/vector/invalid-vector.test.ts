@@ -61,6 +61,14 @@ describe('memory that does not hold such a vector', () => {
     expect(() => vector.push(pointOf(1))).toThrow('claims room for 4294967295 records');
   });
 
+  it('about its capacity ends a reserve that is under way, with an error', async () => {
+    const { memory, vector } = vectorOf(1, new ArrayMemory(600 * PAGE));
+    vector.clearDecommit();
+    const reserving = vector.reserve(vector.capacity);
+    memory.poke(at.capacity, 10);
+    await expect(reserving).rejects.toThrow(InvalidVectorError);
+  });
+
   it('never makes a reader look outside, whatever its header says', () => {
     const seed = newSeed();
     const random = randomOf(seed);

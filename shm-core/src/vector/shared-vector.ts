@@ -90,12 +90,18 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
 
   /**
    * As `push`, but makes the memory grow when the vector is full: to twice the size, or by less, down to one record, where
-   * that much is not to be had.
+   * that much is not to be had. Calls need not wait for one another; their records stand in the order in which there was room.
    * @throws CapacityError when the memory cannot grow; whatever the memory throws when it may not.
    */
   async pushGrowing(fill: (record: RecordView<Fields>) => void): Promise<number> {
-    const capacity = this.#store.capacity();
-    if (this.#store.length() >= capacity) await this.#growBy(capacity);
+    // Again, when other calls have used up the new room meanwhile. The capacity rises each time, so this ends whatever others write.
+    for (let before = 0; this.#store.length() >= this.#store.capacity(); ) {
+      const capacity = this.#store.capacity();
+      if (capacity <= before)
+        throw new InvalidVectorError(`room for ${capacity} records, after it had been made larger`);
+      before = capacity;
+      await this.#growBy(capacity);
+    }
     return this.push(fill);
   }
 
@@ -111,7 +117,8 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
 
   /**
    * Makes room for `additional` more records than there are: the next so many calls of `push` do not fail for want of memory.
-   * @throws CapacityError when the memory cannot grow so far; whatever the memory throws when it may not.
+   * @throws CapacityError when the memory cannot grow so far; whatever the memory throws when it may not; InvalidVectorError when pages are
+   *   given back (`clearDecommit`) while it waits.
    */
   async reserve(additional: number): Promise<void> {
     if (!(Number.isSafeInteger(additional) && additional >= 0)) {
@@ -119,10 +126,16 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
     }
     const needed = this.#store.length() + additional;
     if (needed > this.#store.capacity()) await this.#grow(needed);
-    // By a number that only rises, not by the shared word: a loop over shared memory must end whatever others write there.
+    // By a number that only rises, not by the shared words: a loop over shared memory must end whatever others write there.
     for (let populated = this.#store.header.populated; populated < needed; ) {
-      populated = this.#populate(populated);
+      const from = populated;
+      populated = this.#populate(from);
+      if (populated <= from) throw new InvalidVectorError(`room for ${populated} records, where there was more`);
       await new Promise((resume) => setImmediate(resume));
+      // IMPORTANT: going on would vouch for those pages too, and the next push would write where there is nothing.
+      if (this.#store.header.populated < populated) {
+        throw new InvalidVectorError('pages were given back meanwhile: await reserve() before clearDecommit()');
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 /** What a vector does with its memory: asks for more, gives it back, and gets it again. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { CapacityError } from './errors.ts';
 import { MAX_RECORDS } from './header.ts';
@@ -30,6 +31,17 @@ describe('growing', () => {
     while (vector.length < most) expect(await vector.pushGrowing(pointOf(vector.length))).toBe(vector.length - 1);
     await expect(vector.pushGrowing(pointOf(0))).rejects.toThrow('INVALID_SIZE');
     expect(vector.toArray()).toEqual(points(most));
+  });
+
+  it('by many calls at once makes room for all of them', async () => {
+    const memory = new ArrayMemory(bytesFor(4), { reserveBytes: 7 * PAGE, pageBytes: 8 });
+    const { grow } = memory;
+    // As a broker's: not at once. In steps of 8 B, so that nobody gets more room than was asked for.
+    const slow = (atLeastBytes: number) => nextTurn().then(() => grow?.(atLeastBytes));
+    Object.defineProperty(memory, 'grow', { value: slow });
+    const { vector } = vectorOf(4, memory);
+    const all = Array.from({ length: 100 }, (_, id) => vector.pushGrowing(pointOf(id)));
+    expect((await Promise.all(all)).sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i + 4));
   });
 
   it('leaves the size when there is no more to be had', async () => {
@@ -123,6 +135,16 @@ describe('clearDecommit', () => {
     memory.freePages = 0;
     while (vector.pushWithinCapacity(pointOf(1)));
     expect(vector.length).toBe(vector.capacity);
+  });
+
+  it('while reserve populates is found out, and no push writes on a page that went', async () => {
+    const { memory, vector } = big();
+    vector.clearDecommit();
+    const reserving = vector.reserve(vector.capacity);
+    vector.clearDecommit();
+    await expect(reserving).rejects.toThrow('pages were given back meanwhile');
+    while (vector.pushWithinCapacity(pointOf(vector.length)));
+    memory.assertNoBlindWrites();
   });
 
   it('before the memory grows leaves no page unpopulated', async () => {
