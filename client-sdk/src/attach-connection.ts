@@ -60,8 +60,7 @@ export class AttachConnection {
   private constructor(fd: OwnedFd, onLost: (error: LeaseholdError) => void) {
     this.#fd = fd;
     this.#onLost = onLost;
-    const broken = (error: unknown): void =>
-      this.#end(new LeaseholdError('BROKER_LOST', 'the attach connection failed', { cause: error }));
+    const broken = (error: unknown): void => this.#end(connectionFailed(error));
     this.#watch = watchReadable(fd, () => this.#receive(PACKETS_PER_WAKE), broken);
   }
 
@@ -143,7 +142,13 @@ export class AttachConnection {
 
   /** Says something that is not answered. Nothing happens when the connection has ended. */
   notify(message: Message): void {
-    if (this.#ended === null) this.#send(encode(message));
+    if (this.#ended !== null) return;
+    try {
+      this.#send(encode(message));
+    } catch (error) {
+      // What the broker does not hear it must take from the end of the session.
+      this.#end(connectionFailed(error));
+    }
   }
 
   #ask(message: Message, settle: Expectation['settle']): Expectation {
@@ -153,8 +158,21 @@ export class AttachConnection {
       return expectation;
     }
     this.#expected.push(expectation);
-    if (this.#expected.length === 1) this.#send(expectation.packet);
+    if (this.#expected.length === 1) this.#sendFirst();
     return expectation;
+  }
+
+  /** What cannot be sent is not waited for: whoever is next in line has its turn then. */
+  #sendFirst(): void {
+    for (let first = this.#expected[0]; first !== undefined; first = this.#expected[0]) {
+      try {
+        this.#send(first.packet);
+        return;
+      } catch (error) {
+        this.#expected.shift();
+        if (!first.abandoned) first.settle(notSent(error));
+      }
+    }
   }
 
   #send(packet: Uint8Array): void {
@@ -189,8 +207,7 @@ export class AttachConnection {
 
   #answer(bytes: Uint8Array, fds: readonly OwnedFd[]): void {
     const expectation = this.#expected.shift();
-    const next = this.#expected[0];
-    if (next !== undefined) this.#send(next.packet);
+    this.#sendFirst();
     const outcome = interpret(bytes, fds);
     if (expectation === undefined || expectation.abandoned) {
       if (!(outcome instanceof LeaseholdError)) closeAnswer(outcome);
@@ -227,6 +244,16 @@ export function closeAnswer(answer: Answer): void {
 function answerOrThrow(outcome: Answer | LeaseholdError): Answer {
   if (outcome instanceof LeaseholdError) throw outcome;
   return outcome;
+}
+
+function connectionFailed(cause: unknown): LeaseholdError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new LeaseholdError('BROKER_LOST', `the attach connection failed: ${why}`, { cause });
+}
+
+function notSent(error: unknown): LeaseholdError {
+  const known = asLeaseholdError(error);
+  return known instanceof LeaseholdError ? known : connectionFailed(error);
 }
 
 function encode(message: Message): Uint8Array {

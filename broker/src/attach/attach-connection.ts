@@ -13,6 +13,7 @@ import {
 } from '@leasehold/proto';
 import {
   hasUnreadPackets,
+  OsError,
   type OwnedFd,
   receivePacket,
   sendPacket,
@@ -246,7 +247,9 @@ function unsupportedVersion(version: number): LeaseholdError {
 
 function asLeaseholdError(error: unknown): LeaseholdError {
   if (error instanceof LeaseholdError) return error;
+  const metadata = error instanceof OsError ? { call: error.call, errno: error.code } : {};
   return (
-    noDescriptors(error) ?? new LeaseholdError('INTERNAL', 'The broker failed; its log says why.', { cause: error })
+    noDescriptors(error) ??
+    new LeaseholdError('INTERNAL', 'The broker failed; its log says why.', { metadata, cause: error })
   );
 }

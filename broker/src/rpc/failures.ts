@@ -1,7 +1,7 @@
 /**
  * From anything a handler threw to what its caller may know. What is neither a LeaseholdError nor a lack of
- * descriptors is a defect: it is logged with an id, the
- * caller gets the id, and the broker goes on.
+ * descriptors is a defect: it is logged with an id, the caller gets the id, with the system call that failed if that was it, and the
+ * broker goes on.
  */
 import { randomUUID } from 'node:crypto';
 import { LeaseholdError, type StatusError, type StatusExtras, toServiceError } from '@leasehold/proto';
@@ -13,9 +13,15 @@ export function statusOf(error: unknown, logger: Logger): StatusError {
   if (known !== null && known.code !== 'INTERNAL') return toServiceError(known, extrasOf(known));
   const id = randomUUID();
   logger.error({ err: error, errorId: id }, 'an RPC failed');
+  const metadata = { errorId: id, ...systemCallOf(known) };
   return toServiceError(
-    new LeaseholdError('INTERNAL', `The broker failed; its log says why, under ${id}.`, { metadata: { errorId: id } }),
+    new LeaseholdError('INTERNAL', `The broker failed; its log says why, under ${id}.`, { metadata }),
   );
+}
+
+function systemCallOf(error: LeaseholdError | null): { call: string; errno: string } | null {
+  const { call, errno } = error?.metadata ?? {};
+  return call === undefined || errno === undefined ? null : { call, errno };
 }
 
 /** The standard details that go with some codes. */
