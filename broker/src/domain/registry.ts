@@ -225,8 +225,11 @@ export class Registry {
   reclaim(mapping: OwnedMapping): void {
     if (!mapping.condemned || mapping.members.size > 0) return;
     if (!this.#byId.delete(mapping.id)) return;
-    mapping.memory.close();
-    mapping.charge.release();
+    try {
+      mapping.memory.close();
+    } finally {
+      mapping.charge.release();
+    }
   }
 
   /** Everything goes, whoever uses it: the broker ends. */

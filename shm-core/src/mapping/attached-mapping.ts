@@ -7,6 +7,7 @@ import type { Access, MappedRange, OwnedFd, PageKind, SegmentOs } from '../os/os
 import { CorruptMemoryError } from './corrupt-memory.ts';
 import { LockSegment } from './lock-segment.ts';
 import { ParticipantPage } from './participant-page.ts';
+import { releaseAll } from './release-all.ts';
 
 /** A descriptor as it was granted. */
 export interface ReceivedSegment {
@@ -122,6 +123,6 @@ export class AttachedMapping {
 
   /** Unmaps everything. What was viewed and not detached reads private zeros from then on. Idempotent. */
   release(): void {
-    for (const range of this.#ranges) range.release();
+    releaseAll(this.#ranges.map((range) => () => range.release()));
   }
 }

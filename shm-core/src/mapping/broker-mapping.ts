@@ -14,6 +14,7 @@ import type { Progress } from '../segment/populator.ts';
 import type { Segment, SegmentGrant } from '../segment/segment.ts';
 import { LOCK_WORD, LockSegment } from './lock-segment.ts';
 import { type ParticipantCounters, ParticipantPage } from './participant-page.ts';
+import { releaseAll } from './release-all.ts';
 
 /** What a mapping is created with. */
 export interface BrokerMappingSpec {
@@ -260,8 +261,7 @@ export class BrokerMapping {
     if (participant === undefined) return;
     this.#participants.delete(index);
     this.lock.clearLive(index, participant.generation);
-    participant.range.release();
-    participant.segment.close();
+    releaseAll([() => participant.range.release(), () => participant.segment.close()]);
   }
 
   /** Whom subscribers ring; null = nobody. */
@@ -336,14 +336,14 @@ export class BrokerMapping {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { range, segment } of this.#participants.values()) {
-      range.release();
-      segment.close();
-    }
+    const participants = [...this.#participants.values()];
     this.#participants.clear();
-    this.#lockRange.release();
-    this.#lockMemory.close();
-    // Not before what it is being resized by is over.
-    this.#data.close();
+    releaseAll([
+      ...participants.flatMap(({ range, segment }) => [() => range.release(), () => segment.close()]),
+      () => this.#lockRange.release(),
+      () => this.#lockMemory.close(),
+      // Not before what it is being resized by is over.
+      () => this.#data.close(),
+    ]);
   }
 }

@@ -31,9 +31,12 @@ const PLACEHOLDER = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 /** Maps segments and remembers the address ranges that may be used again. */
 export class AddressRanges {
   readonly #idle = new Map<string, number[]>();
+  /** Still shared memory, because the system would not map anything over it. */
+  readonly #uncovered: GivenUp[] = [];
 
   /** Maps the first `bytes` of the segment behind `fd`. @throws OsError (ENOMEM, EACCES, EPERM). */
   map(fd: number, bytes: number, access: Access, kind: PageKind): MappedRange {
+    this.#coverLate();
     const protection = access === 'write' ? READ_WRITE : PROT_READ;
     const pool = `${kind} ${bytes}`;
     const flags = kind === 'base' ? MAP_SHARED : MAP_SHARED | MAP_NORESERVE;
@@ -70,8 +73,28 @@ export class AddressRanges {
       checked('munmap', libc().munmap(address, bytes));
       return;
     }
-    checked('mmap', libc().mmap(address, bytes, READ_WRITE, PLACEHOLDER | MAP_FIXED, -1, 0), 'placeholder');
+    this.#cover({ address, bytes, pool });
+  }
+
+  #cover(place: GivenUp): void {
+    const { address, bytes, pool } = place;
+    if (libc().mmap(address, bytes, READ_WRITE, PLACEHOLDER | MAP_FIXED, -1, 0) < 0) {
+      const error = osError('mmap', lastErrno(), 'placeholder');
+      this.#uncovered.push(place);
+      throw error;
+    }
     if (pool !== null) this.#keep(pool, address);
+  }
+
+  /** What could not be covered is tried again; what fails once more has its next chance with the next map. */
+  #coverLate(): void {
+    for (const place of this.#uncovered.splice(0)) {
+      try {
+        this.#cover(place);
+      } catch {
+        // It was told when it was given up.
+      }
+    }
   }
 
   #keep(pool: string, address: number): void {
@@ -79,6 +102,13 @@ export class AddressRanges {
     if (idle === undefined) this.#idle.set(pool, [address]);
     else idle.push(address);
   }
+}
+
+/** A range that nobody uses any more. `pool` null: its addresses are not used again. */
+interface GivenUp {
+  readonly address: number;
+  readonly bytes: number;
+  readonly pool: string | null;
 }
 
 interface MapOver {
