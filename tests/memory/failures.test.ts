@@ -1,0 +1,259 @@
+/**
+ * Every system call of creating, growing, shrinking and attaching fails once. The broker runs in this process, so that both ends of each
+ * operation are among those that fail.
+ */
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { openRuntimeDir, type RunningBroker, startBroker } from '@leasehold/broker';
+import { type Broker, connect, LeaseholdError, type Mapping } from '@leasehold/client';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { FailedCall, LibcModule } from '../support/failing-calls.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const calls = await vi.hoisted(async () => {
+  const { FailingCalls } = await import('../support/failing-calls.ts');
+  return new FailingCalls();
+});
+vi.mock('../../shm-core/dist/os/linux/libc.js', async (importOriginal) =>
+  calls.replace(await importOriginal<LibcModule>()),
+);
+
+const MIB = 2 ** 20;
+const PATIENCE = { timeout: 5_000 };
+/** No operation makes nearly as many calls. */
+const CALLS_MAX = 500;
+
+let broker: RunningBroker;
+let runtimeDir: string;
+let stop: () => Promise<void>;
+
+async function start(): Promise<void> {
+  const opened = openRuntimeDir({ path: runtimeDir, system: false });
+  const logger = pino({ level: process.env.LEASEHOLD_TEST_LOG ?? 'silent' });
+  // No large pages, whatever is in their pool meanwhile; transparent ones are made by other calls.
+  const quotas = { total: { largePageBytes: 0 } };
+  broker = await startBroker({ runtimeDir: opened, epoch: 1, quotas, logger });
+  stop = async () => {
+    await broker.close();
+    opened.close();
+  };
+}
+beforeEach(async () => {
+  runtimeDir = `${tempDir()}/run`;
+  await start();
+});
+afterEach(() => stop());
+
+/** What is charged, by whatever is counted. */
+const charged = () => Object.fromEntries(broker.snapshot().quotas.map(({ quota, used }) => [quota, used]));
+const maps = (): number => readFileSync('/proc/self/maps', 'utf8').match(/memfd:leasehold/g)?.length ?? 0;
+const lockedKib = (): number => Number(/VmLck:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+
+/** Open descriptors of segments that may write: a segment keeps one for readers once there were some. */
+function segments(): { descriptors: number; blocks: number } {
+  let [descriptors, blocks] = [0, 0];
+  for (const fd of readdirSync('/proc/self/fd')) {
+    try {
+      if (!readlinkSync(`/proc/self/fd/${fd}`).startsWith('/memfd:leasehold')) continue;
+      const flags = Number.parseInt(
+        /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '',
+        8,
+      );
+      if ((flags & 3) === 0) continue;
+      descriptors += 1;
+      blocks += statSync(`/proc/self/fd/${fd}`).blocks;
+    } catch {
+      // Closed meanwhile, as the one that lists them is.
+    }
+  }
+  return { descriptors, blocks };
+}
+const memory = () => ({ ...segments(), maps: maps(), lockedKib: lockedKib(), charged: charged() });
+const everything = () => ({ ...memory(), descriptors: readdirSync('/proc/self/fd').length });
+
+/** Nobody is connected, and nothing is left of those who were. */
+const atRest = (): boolean => broker.snapshot().sessions === 0 && maps() === 0 && segments().descriptors === 0;
+
+type Opened = { close(): Promise<void> } | undefined | void;
+
+interface Scenario {
+  /** Calls without which it succeeds all the same. */
+  readonly optional: readonly string[];
+  prepare(client: Broker): Promise<Mapping | null>;
+  /** @returns what is to be closed when no call fails any more. */
+  run(client: Broker, mapping: Mapping): Promise<Opened>;
+}
+
+/** Without these one end cannot know what the other says, and the session ends. */
+const ENDS_SESSION = new Set(['recvmsg', 'getsockopt']);
+
+/** The error says which call it was, and why. */
+function expectNamed(error: unknown, { call, code }: FailedCall): void {
+  if (!(error instanceof LeaseholdError))
+    throw new Error(`no LeaseholdError after ${call}: ${error}`, { cause: error });
+  expect(`${error.message} ${JSON.stringify(error.metadata)}`).toMatch(new RegExp(`${call}.*${code}`, 's'));
+}
+
+/** One run of which the n-th call fails. @returns the call, and whether it was needed; null when there was none */
+async function runWithFailure(scenario: Scenario, nth: number): Promise<{ call: string; needed: boolean } | null> {
+  let client = await connect({ runtimeDir });
+  let mapping = await scenario.prepare(client);
+  const before = memory();
+  calls.arm(nth);
+  let opened: Opened;
+  let outcome: { readonly error: unknown } | null = null;
+  try {
+    opened = await scenario.run(client, mapping as Mapping);
+  } catch (error) {
+    outcome = { error };
+  }
+  const failed = calls.disarm();
+  await opened?.close();
+  if (failed === null) {
+    if (outcome !== null) throw outcome.error;
+  } else if (client.lost.aborted) {
+    expect([...ENDS_SESSION]).toContain(failed.call);
+    if (outcome !== null) expect(outcome.error).toBeInstanceOf(LeaseholdError);
+    await client.close();
+    // Until its process ends, the broker keeps what a client that it cannot hear may still touch.
+    await stop();
+    await start();
+    client = await connect({ runtimeDir });
+    mapping = await scenario.prepare(client);
+    await scenario.run(client, mapping as Mapping);
+  } else if (outcome !== null) {
+    expectNamed(outcome.error, failed);
+    // Shared memory over which nothing could be mapped stays where it is until the next map.
+    const { maps: mapsBefore, ...rest } = before;
+    const left = String(outcome.error).includes('placeholder') ? { ...rest, maps: mapsBefore + 1 } : before;
+    await expect.poll(memory, PATIENCE).toEqual(left);
+    if (mapping !== null)
+      expect((await client.mapping('m')).info.memory.payloadBytes).toBe(mapping.info.memory.payloadBytes);
+    await scenario.run(client, mapping as Mapping);
+  }
+  await client.close();
+  return failed === null ? null : { call: failed.call, needed: outcome !== null };
+}
+
+async function failEveryCall(scenario: Scenario): Promise<void> {
+  // What is loaded, and opened once, at the first time.
+  await runWithFailure(scenario, CALLS_MAX);
+  await expect.poll(atRest, PATIENCE).toBe(true);
+  const before = everything();
+  const optional = new Set<string>();
+  const needed = new Set<string>();
+  for (let nth = 1; nth < CALLS_MAX; nth += 1) {
+    const outcome = await runWithFailure(scenario, nth).catch((cause: unknown) => {
+      throw new Error(`when call ${nth} failed: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    });
+    await expect.poll(everything, { ...PATIENCE, message: `after call ${nth}, ${outcome?.call}` }).toEqual(before);
+    if (outcome === null) {
+      expect([...optional].sort()).toEqual(scenario.optional);
+      return;
+    }
+    (outcome.needed ? needed : optional).add(outcome.call);
+  }
+  throw new Error(`more than ${CALLS_MAX} calls`);
+}
+
+const RESERVED = { reserveBytes: 256 * MIB, pages: 'never' } as const;
+/** A failed `close` has closed all the same. A `recvmsg` may be the look for another packet, after the one that was waited for. */
+const OF_CLAIMS = ['close', 'recvmsg'];
+
+describe('when any one system call fails', () => {
+  it.each<[string, number, object, readonly string[]]>([
+    ['of base pages', 10_000, { pages: 'never' }, []],
+    ['kept in memory', 10_000, { pages: 'never', locked: true }, []],
+    ['of transparent pages', 4 * MIB, { pages: 'auto' }, ['madvise']],
+  ])('creating a mapping %s says so, and leaves nothing', async (_what, sizeBytes, options, optional) => {
+    await failEveryCall({
+      optional,
+      prepare: async (client) => {
+        await client.info();
+        return null;
+      },
+      run: async (client) => {
+        await client.createMapping('m', { sizeBytes, ...options });
+      },
+    });
+  });
+
+  it('creating a channel, which is laid out in its memory, says so, and leaves nothing', async () => {
+    await failEveryCall({
+      optional: [],
+      prepare: async (client) => {
+        await client.info();
+        return null;
+      },
+      run: async (client) => {
+        await client.createChannel('c', { slotBytes: 1000, slots: 4, pages: 'never' });
+      },
+    });
+  });
+
+  it.each([false, true])('growing (kept in memory: %s) leaves the old size', async (locked) => {
+    await failEveryCall({
+      optional: [],
+      prepare: (client) => client.createMapping('m', { sizeBytes: MIB, ...RESERVED, locked }),
+      run: async (_client, mapping) => {
+        const { memory: granted } = await mapping.resize(130 * MIB);
+        expect(granted.payloadBytes).toBe(130 * MIB);
+      },
+    });
+  });
+
+  it.each([false, true])('shrinking (kept in memory: %s) leaves a size whose memory is there', async (locked) => {
+    await failEveryCall({
+      optional: [],
+      prepare: async (client) => {
+        const mapping = await client.createMapping('m', { sizeBytes: 12 * MIB, ...RESERVED, locked });
+        await mapping.prepare('exclusive');
+        return mapping;
+      },
+      run: async (_client, mapping) => {
+        using lease = await mapping.lease('exclusive');
+        await mapping.resize(MIB, { lease });
+      },
+    });
+  });
+
+  it.each(['read', 'write'] as const)('attaching (%s) leaves no descriptor, no map and no place', async (access) => {
+    await failEveryCall({
+      optional: OF_CLAIMS,
+      prepare: (client) => client.createMapping('m', { sizeBytes: 10_000, ...RESERVED }),
+      run: async (_client, mapping) => {
+        const attachment = await mapping.attach(access as 'read');
+        expect(attachment.bytes).toHaveLength(10_000);
+        return attachment;
+      },
+    });
+  });
+
+  it.each(['shared', 'exclusive'] as const)('leasing for the first time (%s) leaves nothing', async (mode) => {
+    await failEveryCall({
+      optional: OF_CLAIMS,
+      prepare: (client) => client.createMapping('m', { sizeBytes: 10_000, ...RESERVED }),
+      run: async (_client, mapping) => {
+        using lease = await mapping.lease(mode as 'shared');
+        expect(lease.bytes).toHaveLength(10_000);
+      },
+    });
+  });
+
+  it('leasing where others have a place, whose pages must be seen, leaves nothing', async () => {
+    await failEveryCall({
+      // Who cannot see them has the broker decide.
+      optional: ['close', 'madvise', 'mmap', 'recvmsg', 'sendmsg'],
+      prepare: async (client) => {
+        const mapping = await client.createMapping('m', { sizeBytes: 10_000, ...RESERVED });
+        await mapping.attach('read');
+        return mapping;
+      },
+      run: async (_client, mapping) => {
+        await mapping.prepare('exclusive');
+        using lease = mapping.tryLease('exclusive') ?? (await mapping.lease('exclusive'));
+        expect(lease.bytes).toHaveLength(10_000);
+      },
+    });
+  });
+});
