@@ -87,7 +87,7 @@ describe('npm run bench:memory', () => {
     checkPages(report);
     checkBlocks(report);
     checkResizes(report);
-    for (const during of ['idle', 'base'] as const) {
+    for (const during of ['idle', 'bystander', 'base'] as const) {
       const checks = report.health.filter((result) => result.during === during);
       expect(checks.map(({ check }) => check)).toEqual(['health', 'info']);
       for (const { latency } of checks) expect(latency.n).toBeGreaterThan(0);

@@ -71,8 +71,8 @@ export type CheckTimes = Readonly<Record<CheckId, readonly number[]>>;
 /** Round trips of another process while the broker populates. */
 export interface HealthResult {
   readonly check: CheckId;
-  /** `idle`: the broker has nothing else to do. */
-  readonly during: 'idle' | Kind;
+  /** `idle`: the broker has nothing else to do. `bystander`: nor has it then, but another process takes as much memory as it would populate. */
+  readonly during: 'idle' | 'bystander' | Kind;
   readonly sizeBytes: number;
   readonly latency: Distribution;
 }

@@ -1,4 +1,6 @@
 /** How long the broker takes to answer while it populates, against when it has nothing to do, in turn. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { distribution } from './measure.ts';
 import { CHECKS, type CheckId, type CheckTimes, type HealthResult } from './memory-figures.ts';
@@ -7,6 +9,8 @@ import type { Kind } from './memory-plan.ts';
 import { bytesText } from './memory-report.ts';
 
 const NAME = 'bench/populate';
+/** As the broker populates. */
+const STEP_BYTES = 64 * 2 ** 20;
 const CHECK_IDS = Object.keys(CHECKS) as CheckId[];
 
 type Key = Pick<HealthResult, 'check' | 'during'>;
@@ -30,6 +34,7 @@ export async function measureHealth(lab: Lab): Promise<HealthResult[]> {
   };
   for (let round = 0; round < rounds; round += 1) {
     add('idle', await checksDuring(lab, () => sleep(idleMs)));
+    add('bystander', await checksDuring(lab, () => takeElsewhere(sizeBytes)));
     for (const kind of ['base', 'hugetlb-2m'] as const) {
       const populate = (): Promise<CheckTimes> => duringPopulate(lab, kind, sizeBytes);
       const times = await lab.attempt(
@@ -42,6 +47,13 @@ export async function measureHealth(lab: Lab): Promise<HealthResult[]> {
     }
   }
   return samples.map((key, values) => ({ ...key, sizeBytes, latency: distribution(values) }));
+}
+
+/** What the same work costs the checks when it is not the broker's: a process, on whatever core, that fills new memory step by step. */
+async function takeElsewhere(sizeBytes: number): Promise<void> {
+  const steps = `for (let left = ${sizeBytes}; left > 0; left -= ${STEP_BYTES}) Buffer.alloc(${STEP_BYTES}).fill(1);`;
+  const [code] = await once(spawn(process.execPath, ['--eval', steps], { stdio: 'inherit' }), 'exit');
+  if (code !== 0) throw new Error(`the bystander ended (${code})`);
 }
 
 /** Only the creation is under the checks, not the deletion. */

@@ -108,9 +108,13 @@ function latencyCells({ p50Ns, p99Ns, maxNs, n }: Distribution): string[] {
   return [...[p50Ns, p99Ns, maxNs].map(milliseconds), countText(n)];
 }
 
+function meanwhile(during: HealthResult['during'], size: string): string {
+  if (during === 'idle') return 'nothing';
+  return during === 'bystander' ? `nothing; another process fills ${size}` : `populates ${size}, ${during}`;
+}
+
 function healthRow({ check, during, sizeBytes, latency }: HealthResult): string[] {
-  const what = during === 'idle' ? 'nothing' : `populates ${bytesText(sizeBytes)}, ${during}`;
-  return [CHECKS[check], what, ...latencyCells(latency)];
+  return [CHECKS[check], meanwhile(during, bytesText(sizeBytes)), ...latencyCells(latency)];
 }
 
 function resizeRow({ kind, direction, attachments, stepBytes, latency }: ResizeResult): string[] {
