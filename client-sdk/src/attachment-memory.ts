@@ -1,4 +1,7 @@
-/** An attachment's payload as `SharedVector` takes it. Invariant: no view of it reaches beyond the payload that is there. */
+/**
+ * An attachment's payload as `SharedVector` takes it. Invariants: no view of it reaches beyond the payload that is there; whoever ends
+ * the attachment knows every view.
+ */
 import { LeaseholdError } from '@leasehold/proto';
 import type { VectorMemory } from '@leasehold/shm-core';
 import type { MappedRange } from '@leasehold/shm-core/internal';
@@ -15,18 +18,24 @@ export interface AttachmentMemoryParts {
   readonly sizeBytes: () => number;
   /** Makes the payload at least so large, B. */
   readonly grow: (atLeastBytes: number) => Promise<unknown>;
+  /** Told of each view that is given out. */
+  readonly onView: (buffer: ArrayBufferLike) => void;
 }
 
 /** What it throws are LeaseholdErrors: CLOSED, INVALID_SIZE, OUT_OF_MEMORY, INVALID_STATE (see `discard`). */
 export function attachmentMemory(parts: AttachmentMemoryParts): VectorMemory {
   const { data, pageBytes } = parts;
+  const seen = <View extends ArrayBufferView>(view: View): View => {
+    parts.onView(view.buffer);
+    return view;
+  };
   return {
     get sizeBytes() {
       return parts.sizeBytes();
     },
     pageBytes,
-    bytes: (offset, length) => within(parts, offset, length, () => data.bytes(offset, length)),
-    words32: (offset, count) => within(parts, offset, count * 4, () => data.words32(offset, count)),
+    bytes: (offset, length) => within(parts, offset, length, () => seen(data.bytes(offset, length))),
+    words32: (offset, count) => within(parts, offset, count * 4, () => seen(data.words32(offset, count))),
     discard(offset, length) {
       if (parts.locked) throw notToBeGivenBack(parts.name);
       toEndOfPage(parts, offset, length, () => data.discard(offset, length));

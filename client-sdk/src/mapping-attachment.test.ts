@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { attachedPayload, attachmentOf, PAGE_BYTES, RESERVED_BYTES } from './testing/attached-payload.ts';
 
 const open: { close(): void }[] = [];
@@ -136,6 +136,17 @@ describe('an attachment of which somebody has taken a view', () => {
       expect(told).toEqual(['adopted', 'released', 'detached 3']);
     },
   );
+
+  it.each(['bytes', 'words'] as const)('(%s of its memory) says so when it is closed', async (what) => {
+    const { mapping, attachment } = await attached();
+    const keepFromReuse = vi.spyOn(mapping.data, 'keepFromReuse');
+    const { memory } = attachment;
+    const views = { bytes: memory.bytes(0, 16), words: memory.words32(0, 4) };
+    (views[what].buffer as ArrayBuffer).transfer();
+    await expect(attachment.close()).rejects.toThrow(code('VIEW_STOLEN'));
+    expect(keepFromReuse).toHaveBeenCalled();
+    expect([views.bytes.length, views.words.length]).toEqual([0, 0]);
+  });
 
   it('makes others for whoever asks for its bytes again', async () => {
     const { attachment } = await attached();

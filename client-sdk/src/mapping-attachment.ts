@@ -34,6 +34,8 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
   readonly #mapping: AttachedMapping;
   readonly #views: PayloadViews;
   readonly #windows = new Set<MappingWindow>();
+  /** Those that `memory` gave out. */
+  readonly #memoryViews: ArrayBufferLike[] = [];
   #bytes: Uint8Array<ArrayBuffer> | null = null;
   #closing: Promise<void> | null = null;
 
@@ -100,7 +102,8 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
     const { data } = this.#mapping;
     const sizeBytes = (): number => this.sizeBytes;
     // For readers the type leaves out what the MMU would refuse.
-    return attachmentMemory({ name, data, pageBytes, locked, sizeBytes, grow }) as AttachmentMemory<Bytes>;
+    const onView = (buffer: ArrayBufferLike) => void this.#memoryViews.push(buffer);
+    return attachmentMemory({ name, data, pageBytes, locked, sizeBytes, grow, onView }) as AttachmentMemory<Bytes>;
   }
 
   #checkOpen(): void {
@@ -127,6 +130,10 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
       } catch (error) {
         stolen ??= error;
       }
+    }
+    if (this.#memoryViews.some((buffer) => buffer instanceof ArrayBuffer && buffer.detached)) {
+      this.#mapping.data.keepFromReuse();
+      stolen ??= viewStolen(this.#parts.name);
     }
     this.#mapping.release();
     session.release(this);
