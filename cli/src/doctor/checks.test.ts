@@ -107,6 +107,16 @@ describe('the limits of a process', () => {
     ]);
   });
 
+  it('are not lifted by a capability that counts in a user namespace alone', () => {
+    put('proc/17/uid_map', '         0          0 4294967295\n');
+    expect(limits('8388608', '4096', '0000000000004000')[0]?.verdict).toBe('ok');
+    put('proc/17/uid_map', '         0       1000          1\n');
+    expect(limits('8388608', '4096', '0000000000004000')[0]).toMatchObject({
+      verdict: 'warn',
+      found: expect.stringContaining('RLIMIT_MEMLOCK is 8 MiB'),
+    });
+  });
+
   it('say whose they are', () => {
     expect(limits('8388608', '1024')[0]?.found).toContain('RLIMIT_MEMLOCK is 8 MiB (broker, pid 17)');
     expect(checkLimits(readLimits('self'))[1]?.found).toMatch(/^RLIMIT_NOFILE is .* \(here\)/);

@@ -31,12 +31,26 @@ export function readLimits(pid: number | 'self', root = '/'): Limits {
     return value === 'unlimited' ? Number.POSITIVE_INFINITY : Number(value);
   };
   const [, effective = '0'] = /^CapEff:\s+([0-9a-f]+)/m.exec(read('status')) ?? [];
+  const hasCapability = ((BigInt(`0x${effective}`) >> CAP_IPC_LOCK) & 1n) === 1n;
   return {
     whose: pid === 'self' ? 'here' : `broker, pid ${pid}`,
     openFiles: soft('Max open files'),
     lockedMemoryBytes: soft('Max locked memory'),
-    mayLockAll: ((BigInt(`0x${effective}`) >> CAP_IPC_LOCK) & 1n) === 1n,
+    mayLockAll: hasCapability && hasAllUsers(read),
   };
+}
+
+/**
+ * Whether its capabilities count for the machine. In a user namespace, as of a rootless container, mlock asks for that of the machine
+ * all the same; such a namespace has a part of the users.
+ */
+function hasAllUsers(read: (file: string) => string): boolean {
+  try {
+    return /^\s*0\s+0\s+4294967295\s*$/.test(read('uid_map'));
+  } catch {
+    // A kernel without user namespaces.
+    return true;
+  }
 }
 
 export function checkLimits(limits: Limits): Check[] {

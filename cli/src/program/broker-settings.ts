@@ -121,7 +121,8 @@ function quotaDefinition(scope: QuotaScope, dimension: QuotaDimension): Definiti
   return { key, types: WHOLE, parse: (text) => parseInteger(text, 0, COUNT_MAX) };
 }
 
-const TOTAL_BYTES = quotaDefinition('total', 'bytes');
+/** As `memoryQuota`: a broker without any memory is none. */
+const TOTAL_BYTES = { ...quotaDefinition('total', 'bytes'), parse: parseSize };
 
 /** Every key that a configuration file may have. */
 export const CONFIG_KEYS: readonly string[] = [

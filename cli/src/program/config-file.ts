@@ -57,6 +57,8 @@ export class ConfigFile {
     for (const [name, value] of Object.entries(table)) {
       const path = [...above, name];
       const key = path.join('.');
+      // Or it would pass for the path that it looks like, and have no effect.
+      if (name.includes('.')) throw this.error(key, 'is one name there, by its quotes: leave them out');
       const hasSettings = known.some((each) => each.startsWith(`${key}.`));
       if (hasSettings && isTable(value)) this.#requireOnly(value, path, known);
       else if (hasSettings) throw this.error(key, `is a table: write [${key}], and its keys below`);
@@ -107,7 +109,7 @@ function unknownKey(above: readonly string[], known: readonly string[]): string 
 function lineOf(source: string, key: string): number | undefined {
   let table = '';
   for (const [index, line] of source.split('\n').entries()) {
-    const [, header] = /^\s*\[\s*([^[\]]+?)\s*\]/.exec(line) ?? [];
+    const [, header] = /^\s*\[{1,2}\s*([^[\]]+?)\s*\]/.exec(line) ?? [];
     const [, name] = /^\s*([\w.\-"' \t]+?)\s*=/.exec(line) ?? [];
     if (header !== undefined) table = plainKey(header);
     const here =
