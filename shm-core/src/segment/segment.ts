@@ -96,7 +96,7 @@ export class Segment {
       const part = this.#part(mappedBytes, neededBytes);
       this.#comingBytes = part.bytes;
       try {
-        if (part.bytes > 0) await this.#parts.populator.populate(part, options);
+        if (part.bytes > 0) await this.#parts.populator.populate(part, this.#clearing(options));
         await this.#keep(part, options.signal);
       } catch (error) {
         // What cannot be unlocked is given back all the same.
@@ -108,6 +108,13 @@ export class Segment {
       }
       this.#grant = { ...this.#grant, payloadBytes, mappedBytes: neededBytes };
     });
+  }
+
+  /** Whoever has it mapped may have touched what was only reserved: that is not zero, and nobody was charged for it. */
+  #clearing(options: PopulateOptions): PopulateOptions {
+    const { os } = this.#parts;
+    if (os.allocatedBytes(this.fd) <= this.#grant.mappedBytes) return options;
+    return { ...options, beforeStep: (offset, bytes) => os.discard(this.fd, offset, bytes) };
   }
 
   async #keep(part: PartOfSegment, signal?: AbortSignal): Promise<void> {
