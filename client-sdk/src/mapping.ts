@@ -162,7 +162,8 @@ export class Mapping {
   /**
    * Changes how much of its reservation (`reserveBytes` at its creation) is there, for everybody at once; nobody maps anything anew, and
    * `bytes` taken after it show the new size. What is given back reads as zero when it is there again. Making it smaller needs the
-   * exclusive lease, which is taken for it unless one is given. A failure leaves the old size.
+   * exclusive lease, which is taken for it unless one is given. Growing that fails leaves the old size; a shrink that has begun goes on when
+   * nobody waits for it any more, and one that fails leaves what could not be given back.
    * @returns the mapping as it is now. @throws LeaseholdError INVALID_SIZE beyond the reservation; QUOTA_EXCEEDED, OUT_OF_MEMORY,
    *   LARGE_PAGES_UNAVAILABLE, MEMORY_NOT_LOCKABLE; LEASE_TIMEOUT, LEASE_LOST; INVALID_STATE: another session has its large pages
    *   attached past the lock; MAPPING_DELETED, MAPPING_NOT_FOUND, PERMISSION_DENIED, TIMED_OUT, ABORTED, BROKER_LOST.
