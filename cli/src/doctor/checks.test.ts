@@ -69,11 +69,22 @@ describe('transparent pages for shared memory', () => {
   it.each<[string, string, Verdict, RegExp]>([
     ['always within_size advise [never] deny force', '6.1.0', 'ok', /is never: the broker makes them itself/],
     ['always within_size advise [never] deny force', '5.15.0', 'warn', /no MADV_COLLAPSE/],
-    ['always within_size [advise] never deny force', '5.15.0', 'ok', /is advise: the kernel makes them/],
+    ['always within_size [advise] never deny force', '6.1.0', 'ok', /is advise: the broker makes them itself/],
+    ['always within_size [advise] never deny force', '5.15.0', 'warn', /is advise, .*no MADV_COLLAPSE/],
+    ['always [within_size] advise never deny force', '5.15.0', 'ok', /is within_size: the kernel makes them/],
     ['always within_size advise never [deny] force', '6.18.0', 'warn', /is deny/],
   ])('with shmem_enabled "%s" on Linux %s are %s', (text, release, verdict, found) => {
     put('sys/kernel/mm/transparent_hugepage/shmem_enabled', `${text}\n`);
     expect(checkTransparentPages(release, root)).toMatchObject({ verdict, found: expect.stringMatching(found) });
+  });
+
+  it('are a warning where they have another size than the broker knows', () => {
+    put('sys/kernel/mm/transparent_hugepage/shmem_enabled', 'always within_size advise [never] deny force\n');
+    put('sys/kernel/mm/transparent_hugepage/hpage_pmd_size', '536870912\n');
+    expect(checkTransparentPages('6.18.0', root)).toMatchObject({
+      verdict: 'warn',
+      found: expect.stringContaining('512 MiB each'),
+    });
   });
 
   it('are a warning where the kernel has none', () => {

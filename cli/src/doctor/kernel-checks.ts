@@ -13,6 +13,9 @@ const FEATURES = [
   { since: [6, 3], name: 'MFD_NOEXEC_SEAL', needed: false, without: 'segments are not sealed against execution' },
 ] as const;
 
+/** With other base pages than 4 KiB, as on some arm64 kernels, they have another size. */
+const TRANSPARENT_PAGE_BYTES = 2 ** 21;
+
 type Release = readonly [major: number, minor: number];
 
 /** `release`: as `uname -r` prints it. */
@@ -65,21 +68,30 @@ function poolText({ totalPages, freePages, reservedPages, ourPages }: PoolToChec
   return `${totalPages} pages, ${freePages} free, ${reservedPages} of these reserved${ours}`;
 }
 
+/** Settings of shmem_enabled with which `fallocate` makes such pages; `advise` is for mappings alone. */
+const MADE_BY_KERNEL = ['always', 'within_size', 'force'];
+
 export function checkTransparentPages(release: string, root = '/'): Check {
   const name = 'transparent-pages';
-  const path = join(root, 'sys/kernel/mm/transparent_hugepage/shmem_enabled');
-  const [, setting] = /\[(\w+)\]/.exec(readOrNull(path) ?? '') ?? [];
-  const mend = 'echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled';
+  const folder = join(root, 'sys/kernel/mm/transparent_hugepage');
+  const [, setting] = /\[(\w+)\]/.exec(readOrNull(join(folder, 'shmem_enabled')) ?? '') ?? [];
   if (setting === undefined) {
     return warn(name, 'this kernel has none for shared memory', 'reserve huge pages, or do with base pages');
   }
-  if (setting === 'deny') return warn(name, 'shmem_enabled is deny: there are none for shared memory', mend);
+  const pageBytes = Number(readOrNull(join(folder, 'hpage_pmd_size')) ?? TRANSPARENT_PAGE_BYTES);
+  if (pageBytes !== TRANSPARENT_PAGE_BYTES) {
+    const found = `this kernel makes pages of ${formatBytes(pageBytes)} each, which the broker does not use`;
+    return warn(name, found, 'reserve huge pages, or use a kernel with base pages of 4 KiB');
+  }
   const [, major = 0, minor = 0] = /^(\d+)\.(\d+)/.exec(release) ?? [];
   const collapses = !isOlder([Number(major), Number(minor)], [6, 1]);
-  if (setting === 'never' && !collapses) {
-    return warn(name, 'shmem_enabled is never, and this kernel has no MADV_COLLAPSE', mend);
+  const mend = `echo ${collapses ? 'advise' : 'within_size'} > /sys/kernel/mm/transparent_hugepage/shmem_enabled`;
+  if (setting === 'deny') return warn(name, 'shmem_enabled is deny: there are none for shared memory', mend);
+  const madeByKernel = MADE_BY_KERNEL.includes(setting);
+  if (!madeByKernel && !collapses) {
+    return warn(name, `shmem_enabled is ${setting}, and this kernel has no MADV_COLLAPSE`, mend);
   }
-  const how = setting === 'never' ? 'the broker makes them itself, by MADV_COLLAPSE' : 'the kernel makes them';
+  const how = madeByKernel ? 'the kernel makes them' : 'the broker makes them itself, by MADV_COLLAPSE';
   return ok(name, `shmem_enabled is ${setting}: ${how}`);
 }
 
