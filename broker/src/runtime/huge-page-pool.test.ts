@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tryLockFile } from '@leasehold/shm-core/internal';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HugePageDebt, readDebt, storeDebt } from './huge-page-debt.ts';
@@ -171,6 +172,17 @@ describe('a broker that cannot have what it should reserve', () => {
     expect(log.at(-1)).toMatchObject({ level: WARN, hint: 'run as root: sysctl vm.nr_hugepages=11' });
     expect(pool.addedPages).toBe(0);
     expect(readDebt(stateDir)).toBeNull();
+  });
+
+  it('does not wait for the pool any more once it is told to stop', async () => {
+    const others = tryLockFile(kernel.pool.path);
+    const stop = new AbortController();
+    const opening = poolOf(10, { signal: stop.signal });
+    stop.abort();
+    expect((await opening).addedPages).toBe(0);
+    expect(warnings()).toEqual(['huge pages cannot be reserved']);
+    expect(kernel.written).toEqual([]);
+    others?.close();
   });
 
   it('warns where the pool cannot even be read', async () => {

@@ -106,7 +106,7 @@ class Pool implements HugePagePool {
       this.#logger.info({ wantedPages, ...this.#counts() }, 'enough huge pages are free already');
       return;
     }
-    const lock = await this.#kernel.lock();
+    const lock = await this.#kernel.lock(this.#options.signal);
     try {
       // Whoever had the lock before may have changed the pool.
       const before = this.#counts();

@@ -77,13 +77,13 @@ export class KernelPool {
 
   /**
    * The right to change the pool, on the file itself, so that brokers with nothing else in common meet there.
-   * @throws OsError (EACCES, EROFS: no privilege); Error when it stays locked.
+   * @throws OsError (EACCES, EROFS: no privilege); Error when it stays locked; AbortError.
    */
-  async lock(): Promise<OwnedFd> {
+  async lock(signal?: AbortSignal): Promise<OwnedFd> {
     for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
       const lock = tryLockFile(this.path);
       if (lock !== null) return lock;
-      await delay(LOCK_RETRY_MS);
+      await delay(LOCK_RETRY_MS, undefined, { signal });
     }
     throw new Error(`${this.path} stayed locked for ${(LOCK_ATTEMPTS * LOCK_RETRY_MS) / 1000} s by another process`);
   }
