@@ -18,7 +18,8 @@ function setTotal(pages: number): void {
 /** Makes sure that so many pages are free. @returns how to put the pool back. @throws when they are not to be had */
 function addLargePages(pages: number): () => void {
   const before = count('nr_hugepages');
-  setTotal(before + Math.max(0, pages - freeLargePages()));
+  const missing = pages - freeLargePages();
+  if (missing > 0) setTotal(before + missing);
   const added = Math.max(0, count('nr_hugepages') - before);
   const giveBack = (): void => {
     if (added > 0) setTotal(count('nr_hugepages') - added);
