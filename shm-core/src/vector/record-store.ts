@@ -65,10 +65,14 @@ export class RecordStore {
     return this.#views;
   }
 
-  /** Records that there is room for. @throws InvalidVectorError when that is more than the memory has. */
+  /** Records that there is room for. @throws InvalidVectorError when that is more than the memory has, or has any more. */
   capacity(): number {
     this.#revive();
-    return this.#within(this.#header.capacity, 'room for');
+    const records = this.#within(this.#header.capacity, 'room for');
+    // The views stay as long as they were when the memory is made smaller; what was given back must not be written.
+    const { sizeBytes } = this.#memory;
+    if (offsetOf(records, this.#shape.recordBytes) <= sizeBytes) return records;
+    throw excessive('room for', records, recordsIn(sizeBytes, this.#shape.recordBytes));
   }
 
   /** @throws InvalidVectorError when there is no room for so many records. */
@@ -98,10 +102,7 @@ export class RecordStore {
     if (records <= this.#room) return records;
     this.#widen();
     if (records <= this.#room) return records;
-    throw new InvalidVectorError(
-      `the vector claims ${claim} ${records} records; its memory has room for ${this.#room}. Either something else has ` +
-        'written here, or the memory was made smaller under the vector',
-    );
+    throw excessive(claim, records, this.#room);
   }
 
   #widen(): void {
@@ -124,3 +125,9 @@ export class RecordStore {
     return typedViews(this.#memory.bytes(FIRST_RECORD, this.#room * this.#shape.recordBytes));
   }
 }
+
+const excessive = (claim: string, records: number, room: number): InvalidVectorError =>
+  new InvalidVectorError(
+    `the vector claims ${claim} ${records} records; its memory has room for ${room}. Either something else has ` +
+      'written here, or the memory was made smaller under the vector',
+  );

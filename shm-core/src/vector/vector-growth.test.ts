@@ -1,7 +1,7 @@
 /** What a vector does with its memory: asks for more, gives it back, and gets it again. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { CapacityError } from './errors.ts';
+import { CapacityError, InvalidVectorError } from './errors.ts';
 import { MAX_RECORDS } from './header.ts';
 import { recordsIn } from './record-store.ts';
 import { SharedVector } from './shared-vector.ts';
@@ -64,6 +64,21 @@ describe('growing', () => {
     expect(reader.capacity).toBe(vector.capacity);
     expect(kept.id).toBe(0);
     expect(reader.at(103, kept).id).toBe(103);
+  });
+});
+
+describe('memory that was made smaller under a vector', () => {
+  it('takes no more records, of writers who had it before', async () => {
+    const memory = new ArrayMemory(4 * PAGE);
+    const { vector } = vectorOf(10, memory);
+    memory.sizeBytes = PAGE;
+    const smaller = 'made smaller under the vector';
+    expect(() => vector.push(pointOf(10))).toThrow(smaller);
+    expect(() => vector.pushWithinCapacity(pointOf(10))).toThrow(InvalidVectorError);
+    await expect(vector.pushGrowing(pointOf(10))).rejects.toThrow(smaller);
+    await expect(vector.reserve(1)).rejects.toThrow(smaller);
+    expect(SharedVector.create(memory, point).capacity).toBe(recordsIn(PAGE, point.recordBytes));
+    expect(vector.push(pointOf(0))).toBe(0);
   });
 });
 
