@@ -4,8 +4,8 @@
  */
 import { LeaseholdError } from '@leasehold/proto';
 import { type ChannelMemory, type DescriptorCopy, readDescriptor } from '@leasehold/shm-core/internal';
+import type { ReadonlyBytes } from '@leasehold/shm-core/pages';
 import { fourccText } from './fourcc.ts';
-import type { ReadonlyBytes } from './readonly-bytes.ts';
 
 /** What a frame says of itself. Fields that the publisher left out are as the channel's format says. */
 export interface FrameInfo {

@@ -27,6 +27,7 @@ export {
 } from '@leasehold/shm-core';
 export type { Advice, AdviceOutcome, PageKind, ViewMode } from '@leasehold/shm-core/internal';
 export { monotonicNs } from '@leasehold/shm-core/internal';
+export type { ReadonlyBytes } from '@leasehold/shm-core/pages';
 export {
   Broker,
   type ChannelOptions,
@@ -61,7 +62,6 @@ export type {
   SubscriberInfo,
 } from './plain-types.ts';
 export { Publisher } from './publisher.ts';
-export type { ReadonlyBytes } from './readonly-bytes.ts';
 export { openRpcSession, type RpcSession, type RpcSessionOptions } from './rpc-session.ts';
 export { type SubscribeOptions, Subscriber } from './subscriber.ts';
 export type { WaitStrategy } from './waiting.ts';

@@ -4,11 +4,11 @@
  */
 import { LeaseholdError } from '@leasehold/proto';
 import type { Advice, AdviceOutcome, Hold, LockMode } from '@leasehold/shm-core/internal';
+import type { ReadonlyBytes } from '@leasehold/shm-core/pages';
 import type { Timed } from './lease-clock.ts';
 import { type LossReason, leaseLost, leaseReleased, leaseViewStolen } from './lease-errors.ts';
 import type { LeaseSeat } from './lease-seat.ts';
 import { grantedTtlNs } from './lease-terms.ts';
-import type { ReadonlyBytes } from './readonly-bytes.ts';
 import { MappingWindow } from './window.ts';
 
 /** Part of the TTL after which it is renewed: before a third of it is gone. */

@@ -5,10 +5,10 @@
 import { LeaseholdError } from '@leasehold/proto';
 import type { ReadableVectorMemory, VectorMemory } from '@leasehold/shm-core';
 import type { Advice, AdviceOutcome, AttachedMapping } from '@leasehold/shm-core/internal';
+import type { ReadonlyBytes } from '@leasehold/shm-core/pages';
 import type { Attached } from './attach-mapping.ts';
 import { attachmentMemory } from './attachment-memory.ts';
 import { PayloadViews } from './payload-views.ts';
-import type { ReadonlyBytes } from './readonly-bytes.ts';
 import type { Session } from './session.ts';
 import { MappingWindow } from './window.ts';
 

@@ -2,6 +2,7 @@
 
 import { LeaseholdError } from '@leasehold/proto';
 import type { LockMode } from '@leasehold/shm-core/internal';
+import type { ReadonlyBytes } from '@leasehold/shm-core/pages';
 import { checkedChoice, checkedCount, checkedSize } from './arguments.ts';
 import { attachMapping } from './attach-mapping.ts';
 import { mappingInfoFrom } from './convert.ts';
@@ -12,7 +13,6 @@ import { grantedTtlNs } from './lease-terms.ts';
 import { Limits, throwIfAborted, type WaitOptions, withLimits } from './limits.ts';
 import { MappingAttachment } from './mapping-attachment.ts';
 import type { MappingInfo } from './plain-types.ts';
-import type { ReadonlyBytes } from './readonly-bytes.ts';
 import type { Session } from './session.ts';
 
 /** How long `lease` waits unless the caller says otherwise, ms. */

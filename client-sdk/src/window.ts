@@ -1,6 +1,6 @@
 /** A part of a mapping's payload, for mappings that one view cannot show, and for those who need a part only. */
+import type { ReadonlyBytes } from '@leasehold/shm-core/pages';
 import type { PayloadViews } from './payload-views.ts';
-import type { ReadonlyBytes } from './readonly-bytes.ts';
 
 export class MappingWindow<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBytes | Uint8Array>
   implements Disposable
