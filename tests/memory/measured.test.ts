@@ -22,8 +22,13 @@ const { runtimeDir } = sharedBroker();
 async function connected(): Promise<{ broker: Broker; brokerPid: number }> {
   const broker = await connect({ runtimeDir, name: 'measured' });
   onTestFinished(() => broker.close());
-  return { broker, brokerPid: (await broker.info()).pid };
+  const { pid } = await broker.info();
+  await settled(pid);
+  return { broker, brokerPid: pid };
 }
+
+/** Large memory is given back in the background. */
+const settled = (brokerPid: number): Promise<void> => expect.poll(() => heldBy(brokerPid).memfds).toBe(0);
 
 const someName = (): string => `measured/${randomUUID()}`;
 
@@ -147,6 +152,7 @@ describe('mappings', () => {
     const { broker, brokerPid } = await connected();
     const policies: PagePolicy[] = skippedLarge === '' ? ['never', 'never', 'never', 'require'] : ['never'];
     await cycles(broker, 50, policies);
+    await settled(brokerPid);
     const state = async () => ({
       broker: heldBy(brokerPid),
       memfdMaps: heldBy('self').memfdMaps,
