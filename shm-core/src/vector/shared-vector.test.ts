@@ -57,10 +57,29 @@ describe('a vector', () => {
     expect(vector.toArray()).toEqual(points(1));
   });
 
-  it('refuses to be changed by a fill function', () => {
+  it('refuses to be changed by a fill function, and leaves its record out', () => {
+    const { vector } = vectorOf(2);
+    const changes = [
+      () => vector.push(pointOf(7)),
+      () => vector.pop(),
+      () => vector.clear(),
+      () => vector.clearDecommit(),
+    ];
+    for (const change of changes) expect(() => vector.push(change)).toThrow('one writer at a time');
+    // The length would be what it was.
+    const thereAndBack = () => {
+      vector.pop();
+      vector.push(pointOf(7));
+    };
+    expect(() => vector.push(thereAndBack)).toThrow('one writer at a time');
+    expect(vector.toArray()).toEqual(points(2));
+    expect(vector.push(pointOf(2))).toBe(2);
+  });
+
+  it('refuses a fill function that would go on when the record is there already', () => {
     const { vector } = vectorOf(1);
-    expect(() => vector.push(() => vector.push(pointOf(7)))).toThrow('one writer at a time');
-    expect(vector.length).toBe(2);
+    expect(() => vector.push(async () => undefined)).toThrow(TypeError);
+    expect(vector.length).toBe(1);
   });
 
   it('pops the last record, as a copy or through a function', () => {

@@ -24,6 +24,7 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
   readonly #position: Position;
   readonly #added: RecordView<Fields>;
   readonly #popped: ReadonlyRecordView<Fields>;
+  #filling = false;
 
   private constructor(memory: VectorMemory, record: RecordType<Fields>, store: RecordStore) {
     super({ record, store, cursors: record.writableCursors });
@@ -36,7 +37,7 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
 
   /**
    * An empty vector over all of the memory, whatever was there before. All of it must be populated, as granted memory is.
-   * @throws RangeError when it has no room for one record.
+   * @throws InvalidVectorError when it has no room for one record.
    */
   static create<Fields extends RecordFields>(memory: VectorMemory, record: RecordType<Fields>): SharedVector<Fields> {
     return new SharedVector(memory, record, RecordStore.create(memory, record));
@@ -65,7 +66,7 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
   }
 
   /**
-   * Adds a record: `fill` gets a view of it, all zero. Nothing is added when `fill` throws.
+   * Adds a record: `fill` gets a view of it, all zero. Nothing is added when `fill` throws, changes the vector or is asynchronous.
    * @returns its index.
    * @throws CapacityError when the vector is full; OsError when its page was given back and the machine has none.
    */
@@ -143,6 +144,7 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
   pop(): RecordCopy<Fields> | undefined;
   pop<T>(read: (record: ReadonlyRecordView<Fields>) => T): T | undefined;
   pop<T>(read?: (record: ReadonlyRecordView<Fields>) => T): T | RecordCopy<Fields> | undefined {
+    this.#refuseInFill();
     const length = this.#store.length();
     if (length === 0) return undefined;
     this.#changeLength(length, length - 1);
@@ -152,6 +154,7 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
 
   /** Takes all records away and keeps the memory. */
   clear(): void {
+    this.#refuseInFill();
     // Revives a header whose lease was renewed, and says so when the memory is closed.
     this.#store.capacity();
     this.#store.header.shorten(0);
@@ -162,6 +165,7 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
    * back, zero, step by step as records are pushed, or by `reserve`.
    */
   clearDecommit(): void {
+    this.#refuseInFill();
     const { recordBytes } = this.record;
     const { pageBytes } = this.#memory;
     const end = offsetOf(this.#store.capacity(), recordBytes);
@@ -176,21 +180,37 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
   }
 
   #append(index: number, fill: (record: RecordView<Fields>) => void): void {
+    this.#refuseInFill();
     if (index >= this.#store.header.populated) this.#populate(index);
     const { recordBytes } = this.record;
     const { views } = this.#store;
     views.bytes.fill(0, index * recordBytes, (index + 1) * recordBytes);
     this.#store.place(this.#position, index);
-    fill(this.#added);
+    this.#callFill(fill);
     // IMPORTANT: the length last, atomically: whoever sees it sees every byte that `fill` stored before.
     this.#changeLength(index, index + 1);
+  }
+
+  #callFill(fill: (record: RecordView<Fields>) => unknown): void {
+    this.#filling = true;
+    try {
+      if (fill(this.#added) instanceof Promise) {
+        throw new TypeError('a fill function is not asynchronous: its view will stand on another record by then');
+      }
+    } finally {
+      this.#filling = false;
+    }
+  }
+
+  #refuseInFill(): void {
+    if (!this.#filling) return;
+    throw new InvalidVectorError('a vector has one writer at a time: its fill function does not change it');
   }
 
   #changeLength(from: number, to: number): void {
     if (this.#store.header.changeLength(from, to)) return;
     throw new InvalidVectorError(
-      `the length was changed from ${from} by somebody else meanwhile: a vector has one writer at a time, ` +
-        'and a fill function does not change the vector',
+      `the length was changed from ${from} by somebody else meanwhile: a vector has one writer at a time`,
     );
   }
 
