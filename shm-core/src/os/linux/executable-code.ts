@@ -48,11 +48,21 @@ export function nativeFunction<const Takes extends readonly NativeType[], Return
   address: number,
   { takes, returns }: NativeSignature<Takes, Returns>,
 ): NativeFunction<Takes, Returns> {
-  const prototype = koffi.proto(
+  const prototype = prototypeOf(
     C_NAMES[returns],
     takes.map((type) => C_NAMES[type]),
   );
   return (...values) => FROM_C[returns](koffi.call(address, prototype, ...values));
+}
+
+/** Of every signature that was asked for: koffi keeps what it makes of one until the process ends. */
+const prototypes = new Map<string, ReturnType<typeof koffi.proto>>();
+
+function prototypeOf(returns: string, takes: string[]): ReturnType<typeof koffi.proto> {
+  const key = `${returns}(${takes.join()})`;
+  const prototype = prototypes.get(key) ?? koffi.proto(returns, takes);
+  prototypes.set(key, prototype);
+  return prototype;
 }
 
 function toBigInt(value: unknown): bigint {
