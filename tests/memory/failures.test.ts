@@ -2,12 +2,14 @@
  * Every system call of creating, growing, shrinking and attaching fails once. The broker runs in this process, so that both ends of each
  * operation are among those that fail.
  */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { openRuntimeDir, type RunningBroker, startBroker } from '@leasehold/broker';
 import { type Broker, connect, LeaseholdError, type Mapping } from '@leasehold/client';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { FailedCall, LibcModule } from '../support/failing-calls.ts';
+import { needLargePages, whyNoLargePages } from '../support/large-pages.ts';
+import { ownMemory } from '../support/own-memory.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const calls = await vi.hoisted(async () => {
@@ -26,12 +28,13 @@ const CALLS_MAX = 500;
 let broker: RunningBroker;
 let runtimeDir: string;
 let stop: () => Promise<void>;
+/** None, whatever is in their pool: transparent pages are made by other calls. Null: as many as there are. */
+let largePageBytes: number | null;
 
 async function start(): Promise<void> {
   const opened = openRuntimeDir({ path: runtimeDir, system: false });
   const logger = pino({ level: process.env.LEASEHOLD_TEST_LOG ?? 'silent' });
-  // No large pages, whatever is in their pool meanwhile; transparent ones are made by other calls.
-  const quotas = { total: { largePageBytes: 0 } };
+  const quotas = largePageBytes === null ? {} : { total: { largePageBytes } };
   broker = await startBroker({ runtimeDir: opened, epoch: 1, quotas, logger });
   stop = async () => {
     await broker.close();
@@ -40,39 +43,21 @@ async function start(): Promise<void> {
 }
 beforeEach(async () => {
   runtimeDir = `${tempDir()}/run`;
+  largePageBytes = 0;
   await start();
 });
 afterEach(() => stop());
 
 /** What is charged, by whatever is counted. */
 const charged = () => Object.fromEntries(broker.snapshot().quotas.map(({ quota, used }) => [quota, used]));
-const maps = (): number => readFileSync('/proc/self/maps', 'utf8').match(/memfd:leasehold/g)?.length ?? 0;
-const lockedKib = (): number => Number(/VmLck:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
-
-/** Open descriptors of segments that may write: a segment keeps one for readers once there were some. */
-function segments(): { descriptors: number; blocks: number } {
-  let [descriptors, blocks] = [0, 0];
-  for (const fd of readdirSync('/proc/self/fd')) {
-    try {
-      if (!readlinkSync(`/proc/self/fd/${fd}`).startsWith('/memfd:leasehold')) continue;
-      const flags = Number.parseInt(
-        /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '',
-        8,
-      );
-      if ((flags & 3) === 0) continue;
-      descriptors += 1;
-      blocks += statSync(`/proc/self/fd/${fd}`).blocks;
-    } catch {
-      // Closed meanwhile, as the one that lists them is.
-    }
-  }
-  return { descriptors, blocks };
-}
-const memory = () => ({ ...segments(), maps: maps(), lockedKib: lockedKib(), charged: charged() });
+const memory = () => ({ ...ownMemory(), charged: charged() });
 const everything = () => ({ ...memory(), descriptors: readdirSync('/proc/self/fd').length });
 
 /** Nobody is connected, and nothing is left of those who were. */
-const atRest = (): boolean => broker.snapshot().sessions === 0 && maps() === 0 && segments().descriptors === 0;
+function atRest(): boolean {
+  const { maps, descriptors } = ownMemory();
+  return broker.snapshot().sessions === 0 && maps === 0 && descriptors === 0;
+}
 
 type Opened = { close(): Promise<void> } | undefined | void;
 
@@ -84,6 +69,12 @@ interface Scenario {
   prepare(client: Broker): Promise<Mapping | null>;
   /** @returns what is to be closed when no call fails any more. */
   run(client: Broker, mapping: Mapping): Promise<Opened>;
+}
+
+/** Nothing but the connection over which it is asked. */
+async function connected(client: Broker): Promise<null> {
+  await client.info();
+  return null;
 }
 
 /** Without these one end cannot know what the other says, and the session ends. */
@@ -173,6 +164,10 @@ const OF_SEGMENTS = ['memfd_create', 'fchmod', 'ftruncate', 'posix_fallocate', '
 /** On both ends: the page of a participant, its way to the client, and what is mapped there. */
 const OF_CLAIMED = [...OF_SEGMENTS, 'sendmsg', 'recvmsg'];
 
+const LARGE_PAGES = 4;
+const noLargePages = whyNoLargePages(LARGE_PAGES);
+const skipped = noLargePages === '' ? '' : ` (skipped: ${noLargePages})`;
+
 describe('when any one system call fails', () => {
   it.each<[string, number, object, readonly string[], readonly string[]]>([
     ['of base pages', 10_000, { pages: 'never' }, OF_SEGMENTS, []],
@@ -183,10 +178,7 @@ describe('when any one system call fails', () => {
     await failEveryCall({
       needed,
       optional,
-      prepare: async (client) => {
-        await client.info();
-        return null;
-      },
+      prepare: connected,
       run: async (client) => {
         await client.createMapping('m', { sizeBytes, ...options });
       },
@@ -197,10 +189,7 @@ describe('when any one system call fails', () => {
     await failEveryCall({
       needed: OF_SEGMENTS,
       optional: [],
-      prepare: async (client) => {
-        await client.info();
-        return null;
-      },
+      prepare: connected,
       run: async (client) => {
         await client.createChannel('c', { slotBytes: 1000, slots: 4, pages: 'never' });
       },
@@ -231,6 +220,30 @@ describe('when any one system call fails', () => {
       run: async (_client, mapping) => {
         using lease = await mapping.lease('exclusive');
         await mapping.resize(MIB, { lease });
+      },
+    });
+  });
+
+  it.skipIf(noLargePages !== '')(`creating and growing of large pages says so, and takes none${skipped}`, async () => {
+    needLargePages(LARGE_PAGES);
+    largePageBytes = null;
+    await stop();
+    await start();
+    const options = { sizeBytes: 3 * MIB, reserveBytes: 8 * MIB, pages: 'require' } as const;
+    await failEveryCall({
+      needed: OF_SEGMENTS,
+      optional: [],
+      prepare: connected,
+      run: async (client) => {
+        await client.createMapping('m', options);
+      },
+    });
+    await failEveryCall({
+      needed: ['posix_fallocate'],
+      optional: [],
+      prepare: (client) => client.createMapping('m', options),
+      run: async (_client, mapping) => {
+        await mapping.resize(8 * MIB);
       },
     });
   });

@@ -18,12 +18,14 @@ const notLockable = (error: OsError): LeaseholdError =>
   new LeaseholdError(
     'MEMORY_NOT_LOCKABLE',
     `The memory cannot be kept from being swapped out: ${error.message}. The broker may not lock that much: raise its RLIMIT_MEMLOCK (LimitMEMLOCK= of a systemd unit), give it CAP_IPC_LOCK, or ask for large pages, which are never swapped.`,
-    { metadata: { call: error.call, errno: error.code }, cause: error },
+    { metadata: systemCallOf(error), cause: error },
   );
+
+const systemCallOf = (error: unknown) => (error instanceof OsError ? { call: error.call, errno: error.code } : {});
 
 function refusedBySystem(error: OsError): LeaseholdError {
   if (error.call === 'mlock') return notLockable(error);
-  const details = { metadata: { call: error.call, errno: error.code }, cause: error };
+  const details = { metadata: systemCallOf(error), cause: error };
   return error.code === 'ENOMEM' || error.code === 'ENOSPC'
     ? new LeaseholdError('OUT_OF_MEMORY', `The machine has not that much memory: ${error.message}.`, details)
     : new LeaseholdError('INTERNAL', `Memory could not be made: ${error.message}.`, details);
@@ -34,7 +36,7 @@ export function memoryError(error: unknown): LeaseholdError {
   if (error instanceof LeaseholdError) return error;
   if (error instanceof LargePagesUnavailable) {
     return new LeaseholdError('LARGE_PAGES_UNAVAILABLE', error.message, {
-      metadata: { reason: error.reason, neededPages: String(error.neededPages) },
+      metadata: { reason: error.reason, neededPages: String(error.neededPages), ...systemCallOf(error.cause) },
       cause: error,
     });
   }
