@@ -23,6 +23,7 @@ import type {
   MappingInfo,
   MappingLeases,
   PagePolicy,
+  PopulateProgress,
 } from './plain-types.ts';
 import { Session } from './session.ts';
 import type { SubscribeOptions, Subscriber } from './subscriber.ts';
@@ -61,12 +62,6 @@ export interface MappingOptions extends CreateOptions {
   readonly reserveBytes?: number;
   /** Told while the broker populates the memory, after every 64 MiB. */
   readonly onProgress?: (progress: PopulateProgress) => void;
-}
-
-/** How much of a mapping's memory is there, B. */
-export interface PopulateProgress {
-  readonly populatedBytes: number;
-  readonly totalBytes: number;
 }
 
 export interface ChannelOptions extends CreateOptions {

@@ -1,7 +1,7 @@
 /** Creating a mapping while its creator is told how far its memory is. One that its creator ends leaves nothing under the name. */
 import { type CreateMappingResponse, LeaseholdError } from '@leasehold/proto';
-import type { PopulateProgress } from './broker.ts';
 import { throwIfAborted, type WaitOptions } from './limits.ts';
+import type { PopulateProgress } from './plain-types.ts';
 import type { Session } from './session.ts';
 
 type CreateRequest = NonNullable<Parameters<Session['mappings']['createMappingWithProgress']>[0]['mapping']>;

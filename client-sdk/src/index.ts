@@ -34,7 +34,6 @@ export {
   type ConnectOptions,
   connect,
   type MappingOptions,
-  type PopulateProgress,
 } from './broker.ts';
 export { Channel } from './channel.ts';
 export { type BrokerSockets, findBroker, runtimeDirCandidates, type WhereToLook } from './find-broker.ts';
@@ -58,6 +57,7 @@ export type {
   MappingLeases,
   MemoryGrant,
   PagePolicy,
+  PopulateProgress,
   PrincipalInfo,
   SubscriberInfo,
 } from './plain-types.ts';

@@ -4,6 +4,12 @@ import type { PageKind } from '@leasehold/shm-core/internal';
 /** Whether large pages are wanted: where they can be had, or else an error, or not at all. */
 export type PagePolicy = 'auto' | 'require' | 'never';
 
+/** How much of a mapping's memory is there, B. */
+export interface PopulateProgress {
+  readonly populatedBytes: number;
+  readonly totalBytes: number;
+}
+
 /** What the frames of a channel are. */
 export interface FrameFormat {
   /** DRM FourCC, for example `RGBA` or `YU12`; empty when the payload is no picture. */
