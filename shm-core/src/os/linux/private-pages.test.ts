@@ -88,6 +88,18 @@ describe('private memory', () => {
     expect(munmap).toHaveBeenCalledOnce();
   });
 
+  it('stays mapped where somebody has seen what was there before, whoever sees it now', () => {
+    const memory = createPrivateMemory();
+    const address = usedAndReleased(memory, 43 * PAGE);
+    const unseen = mapped(memory, 43 * PAGE);
+    expect(unseen.address).toBe(address);
+    unseen.release();
+    expect(isMapped(address, 43 * PAGE)).toBe(true);
+    failing('madvise');
+    expect(() => memory.map(43 * PAGE, 'base')).toThrow('madvise failed: ENOMEM');
+    expect(isMapped(address, 43 * PAGE)).toBe(true);
+  });
+
   it('is at addresses that were used before, except when a view of them was stolen', () => {
     const memory = createPrivateMemory();
     const address = usedAndReleased(memory, 3 * PAGE);
