@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { FailedCall, LibcModule } from '../support/failing-calls.ts';
 import { needLargePages, whyNoLargePages } from '../support/large-pages.ts';
-import { ownMemory } from '../support/own-memory.ts';
+import { openSockets, ownMemory } from '../support/own-memory.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const calls = await vi.hoisted(async () => {
@@ -30,6 +30,9 @@ let runtimeDir: string;
 let stop: () => Promise<void>;
 /** None, whatever is in their pool: transparent pages are made by other calls. Null: as many as there are. */
 let largePageBytes: number | null;
+/** Before there is a broker, and of a broker to which nobody is connected. */
+const socketsWithout = openSockets();
+let socketsAtRest: number;
 
 async function start(): Promise<void> {
   const opened = openRuntimeDir({ path: runtimeDir, system: false });
@@ -44,7 +47,9 @@ async function start(): Promise<void> {
 beforeEach(async () => {
   runtimeDir = `${tempDir()}/run`;
   largePageBytes = 0;
+  await expect.poll(openSockets, PATIENCE).toBe(socketsWithout);
   await start();
+  socketsAtRest = openSockets();
 });
 afterEach(() => stop());
 
@@ -56,7 +61,8 @@ const everything = () => ({ ...memory(), descriptors: readdirSync('/proc/self/fd
 /** Nobody is connected, and nothing is left of those who were. */
 function atRest(): boolean {
   const { maps, descriptors } = ownMemory();
-  return broker.snapshot().sessions === 0 && maps === 0 && descriptors === 0;
+  const closed = maps === 0 && descriptors === 0 && openSockets() === socketsAtRest;
+  return closed && broker.snapshot().sessions === 0;
 }
 
 type Opened = { close(): Promise<void> } | undefined | void;

@@ -1,4 +1,4 @@
-/** The shared memory of this process, as the kernel counts it. */
+/** The shared memory and the sockets of this process, as the kernel counts them. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 const maps = (): number => readFileSync('/proc/self/maps', 'utf8').match(/memfd:leasehold/g)?.length ?? 0;
@@ -9,7 +9,7 @@ function segments(): { descriptors: number; blocks: number } {
   let [descriptors, blocks] = [0, 0];
   for (const fd of readdirSync('/proc/self/fd')) {
     try {
-      if (!readlinkSync(`/proc/self/fd/${fd}`).startsWith('/memfd:leasehold')) continue;
+      if (!linkOf(fd).startsWith('/memfd:leasehold')) continue;
       const flags = Number.parseInt(
         /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '',
         8,
@@ -18,10 +18,24 @@ function segments(): { descriptors: number; blocks: number } {
       descriptors += 1;
       blocks += statSync(`/proc/self/fd/${fd}`).blocks;
     } catch {
-      // Closed meanwhile, as the one that lists them is.
+      // Closed meanwhile.
     }
   }
   return { descriptors, blocks };
+}
+
+/** Sockets that this process has open. */
+export function openSockets(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith('socket:')).length;
+}
+
+/** What a descriptor is of; nothing when it was closed meanwhile, as the one that lists them is. */
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return '';
+  }
 }
 
 /** Segments that this process holds, what they take, how often they are mapped, and how much memory is locked. */
