@@ -45,7 +45,7 @@ export function register(program: Command, context: CliContext): void {
 function examineMachine(broker: BrokerInfo | null): Check[] {
   return [
     checkKernel(release()),
-    checkMemory(memoryHeadroomBytes()),
+    checkMemory(memoryHeadroomBytes('/', broker?.pid)),
     ...checkHugePages(poolsOf(broker)),
     checkTransparentPages(release()),
     ...checkLimits(limitsOf(broker)),

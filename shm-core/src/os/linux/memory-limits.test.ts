@@ -46,6 +46,19 @@ describe('memory headroom', () => {
     expect(headroom.detail).toContain('leasehold.service: limit 1000000 B, used 400000 B');
   });
 
+  it('of another process is what its own cgroup leaves, and that of this one where there is no such process', () => {
+    const files = {
+      'proc/self/cgroup': '0::/a\n',
+      'proc/17/cgroup': '0::/b\n',
+      'sys/fs/cgroup/a/memory.max': '1000\n',
+      'sys/fs/cgroup/a/memory.current': '100\n',
+      'sys/fs/cgroup/b/memory.max': '500\n',
+      'sys/fs/cgroup/b/memory.current': '100\n',
+    };
+    expect(memoryHeadroomBytes(fixture(files), 17).availableBytes).toBe(400);
+    expect(memoryHeadroomBytes(root(), 18).availableBytes).toBe(900);
+  });
+
   it('is what the tightest ancestor leaves', () => {
     const files = {
       'proc/self/cgroup': '0::/a/b/c\n',

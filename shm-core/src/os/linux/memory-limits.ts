@@ -13,9 +13,12 @@ export interface MemoryHeadroom {
   readonly detail: string;
 }
 
-/** The tightest of MemAvailable and every memory cgroup (v1 and v2) that this process is in. @throws Error without /proc/meminfo. */
-export function memoryHeadroomBytes(root = '/'): MemoryHeadroom {
-  const candidates = [machineHeadroom(root), ...cgroupHeadrooms(root)];
+/**
+ * The tightest of MemAvailable and every memory cgroup (v1 and v2) that the process `pid`, or else this one, is in.
+ * @throws Error without /proc/meminfo.
+ */
+export function memoryHeadroomBytes(root = '/', pid: number | 'self' = 'self'): MemoryHeadroom {
+  const candidates = [machineHeadroom(root), ...cgroupHeadrooms(root, pid)];
   return candidates.reduce((tightest, each) => (each.availableBytes < tightest.availableBytes ? each : tightest));
 }
 
@@ -50,8 +53,9 @@ const V1: Hierarchy = {
   reclaimable: 'total_inactive_file',
 };
 
-function cgroupHeadrooms(root: string): MemoryHeadroom[] {
-  const memberships = readOrNull(join(root, 'proc/self/cgroup')) ?? '';
+function cgroupHeadrooms(root: string, pid: number | 'self'): MemoryHeadroom[] {
+  const membershipsOf = (process: string) => readOrNull(join(root, 'proc', process, 'cgroup'));
+  const memberships = membershipsOf(String(pid)) ?? membershipsOf('self') ?? '';
   return memberships.split('\n').flatMap((line) => {
     // hierarchy-id:controllers:path, where v2 is 0 and names no controllers.
     const [, id, controllers = '', path = '/'] = /^(\d+):([^:]*):(\/.*)$/.exec(line) ?? [];
