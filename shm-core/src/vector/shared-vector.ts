@@ -109,11 +109,27 @@ export class SharedVector<Fields extends RecordFields> extends VectorReader<Fiel
   /** By half as many again and again: memory that is nearly used up is used up in few steps. */
   async #growBy(records: number): Promise<void> {
     try {
-      await this.#grow(Math.min(this.#store.capacity() + records, MAX_RECORDS));
+      await this.#growFrom(this.#store.capacity(), records);
     } catch (error) {
       if (records <= 1) throw error;
-      await this.#growBy(Math.floor(records / 2));
+      // Who may have no more at all learns it at once, and not after a question for each power of two.
+      await this.#growFrom(this.#store.capacity(), 1);
+      await this.#growByLess(Math.floor(records / 2));
     }
+  }
+
+  /** What can be had; room for one record is there already. */
+  async #growByLess(records: number): Promise<void> {
+    if (records <= 1) return;
+    try {
+      await this.#growFrom(this.#store.capacity(), records);
+    } catch {
+      await this.#growByLess(Math.floor(records / 2));
+    }
+  }
+
+  async #growFrom(capacity: number, records: number): Promise<void> {
+    await this.#grow(Math.max(capacity + 1, Math.min(capacity + records, MAX_RECORDS)));
   }
 
   /**

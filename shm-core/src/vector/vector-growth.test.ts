@@ -1,8 +1,10 @@
 /** What a vector does with its memory: asks for more, gives it back, and gets it again. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { u8 } from '../layout/define-layout.ts';
 import { CapacityError, InvalidVectorError } from './errors.ts';
-import { MAX_RECORDS } from './header.ts';
+import { MAX_RECORDS, VECTOR_HEADER } from './header.ts';
+import { record } from './record.ts';
 import { recordsIn } from './record-store.ts';
 import { SharedVector } from './shared-vector.ts';
 import { ArrayMemory } from './testing/array-memory.ts';
@@ -42,6 +44,31 @@ describe('growing', () => {
     const { vector } = vectorOf(4, memory);
     const all = Array.from({ length: 100 }, (_, id) => vector.pushGrowing(pointOf(id)));
     expect((await Promise.all(all)).sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i + 4));
+  });
+
+  it('pushGrowing asks twice, not again and again, where nothing is to be had', async () => {
+    const memory = new ArrayMemory(bytesFor(1000), { reserveBytes: bytesFor(1000) });
+    const grow = vi.spyOn(memory as Required<ArrayMemory>, 'grow');
+    const { vector } = vectorOf(1000, memory);
+    await expect(vector.pushGrowing(pointOf(0))).rejects.toThrow('INVALID_SIZE');
+    expect(grow).toHaveBeenCalledTimes(2);
+  });
+
+  it('ends where the length is as great as a word can say', async () => {
+    const header = new ArrayBuffer(4096);
+    const endless = {
+      sizeBytes: 2 ** 33,
+      pageBytes: PAGE,
+      bytes: () => new Uint8Array(header, 128),
+      words32: (offset: number, count: number) => new Uint32Array(header, offset, count),
+      discard: () => undefined,
+      populate: () => undefined,
+      grow: async () => undefined,
+    };
+    const vector = SharedVector.create(endless, record({ byte: u8 }));
+    expect(vector.capacity).toBe(MAX_RECORDS);
+    new Uint32Array(header)[VECTOR_HEADER.word.length] = MAX_RECORDS;
+    await expect(vector.pushGrowing(() => undefined)).rejects.toThrow(`at most ${MAX_RECORDS}`);
   });
 
   it('leaves the size when there is no more to be had', async () => {
