@@ -55,11 +55,13 @@ describe('a segment of base pages', () => {
 /** Sets huge pages aside; the reason why not when it cannot. */
 function reserveHugePages(): { undo: () => void } | { skipped: string } {
   try {
-    const usual = readFileSync(NR_HUGEPAGES, 'utf8');
-    const wanted = Number(usual) + NEEDED_PAGES;
-    writeFileSync(NR_HUGEPAGES, `${wanted}`);
-    const undo = () => writeFileSync(NR_HUGEPAGES, usual);
-    if (Number(readFileSync(NR_HUGEPAGES, 'utf8')) >= wanted) return { undo };
+    const total = () => Number(readFileSync(NR_HUGEPAGES, 'utf8'));
+    const usual = total();
+    writeFileSync(NR_HUGEPAGES, `${usual + NEEDED_PAGES}`);
+    const added = total() - usual;
+    // Not to what it was: somebody else may have changed the pool meanwhile.
+    const undo = () => writeFileSync(NR_HUGEPAGES, `${Math.max(0, total() - added)}`);
+    if (added >= NEEDED_PAGES) return { undo };
     undo();
     return { skipped: 'memory is too fragmented for huge pages' };
   } catch (error) {
