@@ -72,9 +72,16 @@ describe('ls and inspect', () => {
       memory: {
         payloadBytes: expect.any(Number),
         mappedBytes: 4_096,
+        reservedBytes: 4_096,
         pageKind: 'base',
         pageBytes: 4_096,
         fallbackReason: 'SMALLER_THAN_PAGE',
+        stepDowns: [
+          { pageKind: 'hugetlb-2m', reason: 'SMALLER_THAN_PAGE' },
+          { pageKind: 'transparent-2m', reason: 'SMALLER_THAN_PAGE' },
+        ],
+        locked: false,
+        numa: null,
       },
       persistent: false,
       creator: { pid: publisherPid, uid, gid, sessionId: expect.stringMatching(/^\d+$/), name: 'leasehold publish' },
