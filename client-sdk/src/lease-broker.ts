@@ -14,6 +14,8 @@ export interface LeaseBroker {
    * @throws LeaseholdError LEASE_TIMEOUT, LEASE_HELD (`waitMs` 0), MAPPING_DELETED, TOKENS_EXHAUSTED, BROKER_LOST, ABORTED by `signal`, …
    */
   acquire(request: LeaseRequest, signal: AbortSignal): Promise<bigint>;
+  /** Nothing is touched any more under a hold that was taken away. Never throws; nothing waits for it. */
+  settled(holdId: bigint): void;
   /** Whatever has become of that request: it is dropped, or its hold released. @throws LeaseholdError when the broker did not answer. */
   withdraw(holdId: bigint): Promise<void>;
 }

@@ -108,7 +108,14 @@ export class LeaseSeat {
   clearOverdue(): void {
     const overdue = this.#overdue;
     this.#overdue = null;
-    if (overdue !== null && this.#lock.stillHeld(overdue)) this.#lock.abandon(overdue);
+    if (overdue === null) return;
+    if (this.#lock.stillHeld(overdue)) this.#lock.abandon(overdue);
+    else this.broker.settled(overdue.id);
+  }
+
+  /** Somebody rang: the broker may have removed what `giveUp` left, and wants to know that nothing here uses it. */
+  look(): void {
+    if (this.#overdue !== null && !this.#lock.stillHeld(this.#overdue)) this.clearOverdue();
   }
 
   #join(hold: Hold, ttlNs: number): Hold | null {
@@ -171,7 +178,9 @@ export class LeaseSeat {
       return this.#lock.stillHeld(hold);
     }
     this.#free();
-    return this.#lock.release(hold);
+    const kept = this.#lock.release(hold);
+    if (!kept) this.broker.settled(hold.id);
+    return kept;
   }
 
   /**
@@ -183,7 +192,7 @@ export class LeaseSeat {
     if (hold.mode === 'shared') return void this.leave(hold);
     this.#free();
     this.#overdue = hold;
-    if (this.broker.lost !== null) this.clearOverdue();
+    if (this.broker.lost !== null || !this.#lock.stillHeld(hold)) this.clearOverdue();
   }
 
   /** Gives an exclusive hold back whose data is not known to be good. */
@@ -195,8 +204,10 @@ export class LeaseSeat {
   /** The shared hold that it becomes, with no writer in between; null when it was lost. */
   downgrade(hold: Hold): Hold | null {
     const shared = this.#lock.downgrade(hold);
-    if (shared === null) this.#free();
-    else this.#hold = shared;
+    if (shared === null) {
+      this.#free();
+      this.broker.settled(hold.id);
+    } else this.#hold = shared;
     this.grantedUntilNs = this.#deadlineNs;
     return shared;
   }

@@ -75,7 +75,9 @@ export class MappingSeats {
   look(): void {
     for (const mode of ['shared', 'exclusive'] as const) {
       const open = this.get(mode);
-      if (open === null || open.closing || !open.seat.deleted || open.busy) continue;
+      if (open === null || open.closing) continue;
+      open.seat.look();
+      if (!open.seat.deleted || open.busy) continue;
       this.deleted = true;
       this.#seats[mode] = null;
       open.close().catch(() => undefined);

@@ -275,9 +275,17 @@ export class Lease<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBytes | Ui
     return intact;
   }
 
-  /** @internal The mapping is smaller now: no view reaches beyond it. */
+  /** @internal The mapping may be smaller now: no view reaches beyond it. @throws LeaseholdError VIEW_STOLEN. */
   trim(): void {
-    this.#detach();
+    const { views } = this.#seat;
+    const bytes = this.#bytes;
+    let intact = true;
+    if (bytes !== null && !views.isWhole(bytes)) {
+      this.#bytes = null;
+      intact = views.close(bytes);
+    }
+    for (const window of this.#windows ?? []) if (window.end > views.sizeBytes) window.close();
+    if (!intact) throw leaseViewStolen(this.#seat.name);
   }
 
   #giveUpStolen(): never {

@@ -25,7 +25,7 @@ describe('an attachment', () => {
     expect([before.length, after.length, attachment.sizeBytes]).toEqual([0, 9000, 9000]);
     expect(after[4999]).toBe(9);
     expect(attachment.bytes).toBe(after);
-    await broker.shrink(10);
+    await broker.shrink(10, () => undefined);
     expect(attachment.bytes).toHaveLength(10);
     expect(after).toHaveLength(0);
     expect(attachment.reservedBytes).toBe(RESERVED_BYTES);

@@ -24,6 +24,8 @@ export interface AttachmentParts {
   readonly locked: boolean;
   /** Makes the payload at least so large, B. */
   readonly grow: (atLeastBytes: number) => Promise<unknown>;
+  /** Told once, when it is closed. */
+  readonly onClose: () => void;
 }
 
 /** Who attached for reading can open vectors, not write them. */
@@ -77,8 +79,8 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
   }
 
   /**
-   * A part of the payload, for as long as it is not closed. A window that reaches beyond what is left when the mapping is made smaller
-   * must not be used any more. @throws LeaseholdError INVALID_SIZE, CLOSED, CORRUPT_MEMORY.
+   * A part of the payload, for as long as it is not closed. When this process makes the mapping smaller, through the object that this
+   * was attached with, windows that reach beyond what is left are closed; when another one does, they must not be used any more. @throws LeaseholdError INVALID_SIZE, CLOSED, CORRUPT_MEMORY.
    */
   window(offset: number, length: number): MappingWindow<Bytes> {
     this.#checkOpen();
@@ -88,6 +90,16 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
     });
     this.#windows.add(window);
     return window;
+  }
+
+  /** @internal The mapping may be smaller now: no view reaches beyond it. */
+  trim(): void {
+    if (this.#closing !== null) return;
+    if (this.#bytes !== null && !this.#views.isWhole(this.#bytes)) {
+      this.#views.close(this.#bytes);
+      this.#bytes = null;
+    }
+    for (const window of this.#windows) if (window.end > this.#views.sizeBytes) window.close();
   }
 
   /** What this process is going to do with the payload. Never changes it. @throws LeaseholdError OUT_OF_MEMORY (`populate`), CLOSED. */
@@ -136,6 +148,7 @@ export class MappingAttachment<Bytes extends ReadonlyBytes | Uint8Array> impleme
       stolen ??= viewStolen(this.#parts.name);
     }
     this.#mapping.release();
+    this.#parts.onClose();
     session.release(this);
     await session.detach(attached.attachmentId);
     if (stolen !== undefined) throw stolen;

@@ -51,6 +51,8 @@ export class Mapping {
   /** Whether this process created it just now. */
   readonly created: boolean;
   readonly #session: Session;
+  /** Those that are open. */
+  readonly #attachments = new Set<MappingAttachment<ReadonlyBytes | Uint8Array>>();
   #info: MappingInfo;
   #known: MappingSeats | null = null;
 
@@ -155,7 +157,11 @@ export class Mapping {
       const attached = await attachMapping(session, this.info, { access, forLeases: false }, limits);
       const { pageBytes, locked } = this.info.memory;
       const grow = (atLeastBytes: number) => this.grow(atLeastBytes);
-      return new MappingAttachment({ session, name: this.name, attached, pageBytes, locked, grow });
+      const onClose = () => void this.#attachments.delete(attachment);
+      const parts = { session, name: this.name, attached, pageBytes, locked, grow, onClose };
+      const attachment = new MappingAttachment<ReadonlyBytes | Uint8Array>(parts);
+      this.#attachments.add(attachment);
+      return attachment;
     });
   }
 
@@ -202,6 +208,7 @@ export class Mapping {
       this.#session.call(limits.rest()),
     );
     this.#info = mappingInfoFrom(mapping);
+    for (const attachment of this.#attachments) attachment.trim();
     return this.#info;
   }
 

@@ -57,7 +57,7 @@ describe('the view of a whole payload', () => {
     all.close(before);
     all.close(after);
     expect(all.open()).toHaveLength(9000);
-    await broker.shrink(10);
+    await broker.shrink(10, () => undefined);
     expect(all.open()).toHaveLength(10);
   });
 
@@ -109,7 +109,7 @@ describe('the view of a part', () => {
   it('reaches no further than what is left when the mapping was made smaller, though it was open before', async () => {
     const { broker, views: all } = await views(2 * PAGE_BYTES);
     all.closePart(PAGE_BYTES, all.openPart(PAGE_BYTES, PAGE_BYTES));
-    await broker.shrink(PAGE_BYTES);
+    await broker.shrink(PAGE_BYTES, () => undefined);
     expect(() => all.openPart(PAGE_BYTES, PAGE_BYTES)).toThrow(code('INVALID_SIZE'));
     await broker.grow(2 * PAGE_BYTES);
     expect(all.openPart(PAGE_BYTES, PAGE_BYTES).every((byte) => byte === 0)).toBe(true);

@@ -56,6 +56,10 @@ export class SessionLeaseBroker implements LeaseBroker {
     return lease.fencingToken;
   }
 
+  settled(holdId: bigint): void {
+    if (this.lost === null) this.withdraw(holdId).catch(() => undefined);
+  }
+
   withdraw(holdId: bigint): Promise<void> {
     return this.#session.releaseLease(this.#mappingId, holdId);
   }

@@ -7,6 +7,8 @@ export class MappingWindow<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBy
 {
   /** Where it begins in the payload, B. */
   readonly offset: number;
+  /** @internal Where it ends. */
+  readonly end: number;
   readonly #views: PayloadViews;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #onClose: (intact: boolean) => void;
@@ -15,6 +17,7 @@ export class MappingWindow<Bytes extends ReadonlyBytes | Uint8Array = ReadonlyBy
   /** @internal `onClose` is told whether nobody else has taken the view. */
   constructor(views: PayloadViews, offset: number, length: number, onClose: (intact: boolean) => void) {
     this.offset = offset;
+    this.end = offset + length;
     this.#views = views;
     this.#bytes = views.openPart(offset, length);
     this.#onClose = onClose;

@@ -145,12 +145,13 @@ describe('windows', () => {
     expect(await failureOf(() => lease.window(0, 10))).toMatchObject({ code: 'LEASE_LOST' });
   });
 
-  it('of a lease under which the mapping is made smaller are closed with its views', async () => {
+  it('of the lease under which the mapping is made smaller are closed where they reach beyond it, and those of attachments', async () => {
     const mapping = await mappingOf();
     const lease = await mapping.lease('exclusive');
-    const windows = [lease.window(0, 10), lease.window(SIZE_BYTES - 10, 10)];
+    await using attachment = await mapping.attach('write');
+    const windows = [lease, attachment].flatMap((of) => [of.window(0, 10), of.window(SIZE_BYTES - 10, 10)]);
     await mapping.resize(SIZE_BYTES / 2 - 0.5, { lease });
-    expect(windows.map(({ bytes }) => bytes.length)).toEqual([0, 0]);
+    expect(windows.map(({ bytes }) => bytes.length)).toEqual([10, 0, 10, 0]);
     using window = lease.window(0, 10);
     expect(window.bytes).toHaveLength(10);
     expect(await failureOf(() => lease.window(SIZE_BYTES - 10, 10))).toMatchObject({ code: 'INVALID_SIZE' });

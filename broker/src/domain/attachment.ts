@@ -32,6 +32,8 @@ export class Attachment {
   state: 'joining' | 'live' | 'ended' | 'gone' = 'joining';
   /** Whether its participant page is still being made; until then its place cannot be freed. */
   pageComing = true;
+  /** The hold that was taken from it last, until its process says that it touches nothing under it any more. */
+  lostHold: bigint | null = null;
   /** Whether descriptors were handed out: what never had any can touch nothing. */
   claimed = false;
   /** For a subscriber: how many frames from before it joined are its own. */

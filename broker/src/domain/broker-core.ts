@@ -247,6 +247,7 @@ export class BrokerCore {
   ): void {
     this.#observer.leaseRemoved(mapping, hold, reason);
     if (owner === null) return;
+    owner.lostHold = hold.id;
     const { name, id: mappingId } = mapping;
     owner.session.notify({ kind: 'lease-lost', name, mappingId, holdId: hold.id, mode: hold.mode, reason });
     this.attachments.ring(owner);

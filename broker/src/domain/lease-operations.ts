@@ -245,6 +245,9 @@ export function releaseLease(
   ref: LeaseRef,
   { markClean }: { readonly markClean: boolean },
 ): 'dropped' | 'released' | 'lost' {
+  for (const attachment of caller.attachments.values()) {
+    if (attachment.mapping.id === ref.mappingId && attachment.lostHold === ref.holdId) attachment.lostHold = null;
+  }
   const takenFrom = whereTaken(core, caller, ref);
   if (takenFrom !== null) return takenFrom.lock.cancel(ref.holdId);
   const own = requireOwn(core, caller, ref);

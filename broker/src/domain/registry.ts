@@ -17,6 +17,8 @@ export type MappingWatcher = (change: MappingChange, mapping: OwnedMapping) => v
 /** A name that is taken although its memory is not there yet. */
 interface Creating {
   readonly creating: true;
+  /** Aborted: it is being undone, and the name will be free. */
+  readonly signal: AbortSignal;
   /** Settles when the name is owned or free again. */
   readonly finished: Promise<void>;
 }
@@ -67,7 +69,8 @@ export class Registry {
       throwIfAborted(signal);
       const found = this.#names.get(specification.name);
       if (found === undefined) return { mapping: await this.#make(creator, specification, options), created: true };
-      if (ifExists === 'fail') throw exists(specification);
+      const beingUndone = !(found instanceof OwnedMapping) && found.signal.aborted;
+      if (ifExists === 'fail' && !beingUndone) throw exists(specification);
       if (found instanceof OwnedMapping) {
         requireSame(found.specification, specification);
         found.keep(creator);
@@ -87,7 +90,7 @@ export class Registry {
     this.#lastId += 1n;
     const id = this.#lastId;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#names.set(specification.name, { creating: true, finished: promise });
+    this.#names.set(specification.name, { creating: true, signal: options.signal, finished: promise });
     let made: MappingMemory | undefined;
     try {
       made = await this.#reserve(id, specification, charge, options);

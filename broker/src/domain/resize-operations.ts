@@ -3,6 +3,7 @@
  * asked for; what is charged is what is there; a failure leaves a size whose memory is there, and no process can be killed by it.
  */
 import { LeaseholdError } from '@leasehold/proto';
+import type { Attachment } from './attachment.ts';
 import type { BrokerCore } from './broker-core.ts';
 import { whileCalled } from './mapping-operations.ts';
 import { memoryError } from './memory-error.ts';
@@ -10,6 +11,17 @@ import type { OwnedMapping } from './owned-mapping.ts';
 import { deletedMeanwhile } from './registry.ts';
 import type { Session } from './session.ts';
 import { type MappingSpecification, payloadSize } from './specification.ts';
+
+/** How often those who have lost a lease are looked at before a shrink gives up, and how long it waits in between, ms. */
+const SETTLE_LOOKS = 40;
+const SETTLE_MS = 50;
+
+interface Shrinking {
+  readonly caller: Session;
+  readonly holdId: bigint;
+  readonly wantedBytes: number;
+  readonly life: AbortSignal;
+}
 
 export interface ResizeRequest {
   readonly name: string;
@@ -46,7 +58,7 @@ export async function resizeMapping(
         try {
           if (wantedBytes > thereBytes) await grow(core, mapping, wantedBytes, life);
           else if (wantedBytes < thereBytes && !request.onlyGrow) {
-            await shrink(mapping, caller, request.holdId, wantedBytes);
+            await shrink(core, mapping, { caller, holdId: request.holdId, wantedBytes, life });
           }
         } finally {
           // What fails halfway has changed it too.
@@ -100,12 +112,13 @@ async function grow(core: BrokerCore, mapping: OwnedMapping, wantedBytes: number
   }
 }
 
-async function shrink(mapping: OwnedMapping, caller: Session, holdId: bigint, wantedBytes: number): Promise<void> {
+async function shrink(core: BrokerCore, mapping: OwnedMapping, call: Shrinking): Promise<void> {
+  const { caller, holdId, wantedBytes, life } = call;
   requireExclusive(mapping, caller, holdId);
-  requireNobodyPastTheLock(mapping, caller);
+  await nobodyPastTheLock(core, mapping, caller, life);
   const { memory, charge } = mapping;
   try {
-    await memory.shrink(wantedBytes);
+    await memory.shrink(wantedBytes, () => requireExclusive(mapping, caller, holdId));
   } catch (error) {
     throw memoryError(error);
   } finally {
@@ -124,18 +137,41 @@ function requireExclusive({ name, lock }: OwnedMapping, caller: Session, holdId:
   );
 }
 
-/** What is left of a pool of large pages may go to others, and whoever touches a given back page is killed then. Base pages read as zero. */
-function requireNobodyPastTheLock(mapping: OwnedMapping, caller: Session): void {
+/**
+ * What is left of a pool of large pages may go to others, and whoever touches a given back page is killed then; base pages read as zero.
+ * Whoever has just lost a lease has a moment to say that it is done with it.
+ */
+async function nobodyPastTheLock(
+  core: BrokerCore,
+  mapping: OwnedMapping,
+  caller: Session,
+  life: AbortSignal,
+): Promise<void> {
   if (!mapping.memory.grant.pageKind.startsWith('hugetlb-')) return;
-  const others = [...mapping.members.values()].filter(({ session, part, active }) => {
+  for (let look = 1; ; look += 1) {
+    const others = pastTheLock(mapping, caller);
+    if (others.length === 0) return;
+    if (look === SETTLE_LOOKS || !others.every(isSettling)) throw attachedPastTheLock(mapping, others);
+    await new Promise<void>((resolve) => core.after(SETTLE_MS, resolve));
+    life.throwIfAborted();
+  }
+}
+
+/** Attachments of others whose processes can touch the memory though they have no lease. */
+function pastTheLock(mapping: OwnedMapping, caller: Session): Attachment[] {
+  return [...mapping.members.values()].filter(({ session, part, active, lostHold }) => {
     // One whose rights are over holds no lease any more, and its process may still be at it.
-    return session !== caller && part.kind === 'plain' && (!part.forLeases || !active);
+    return session !== caller && part.kind === 'plain' && (!part.forLeases || !active || lostHold !== null);
   });
-  if (others.length === 0) return;
-  const { name } = mapping;
-  throw new LeaseholdError(
+}
+
+const isSettling = ({ part, active }: Attachment): boolean => active && part.kind === 'plain' && part.forLeases;
+
+function attachedPastTheLock({ name }: OwnedMapping, others: readonly Attachment[]): LeaseholdError {
+  const pids = [...new Set(others.map(({ session }) => session.peer.pid))].slice(0, 8).join(', ');
+  return new LeaseholdError(
     'INVALID_STATE',
-    `${others.length} attachments of other sessions can touch ${JSON.stringify(name)} without a lease; a large page that is given back could kill their processes. Have them detach, or end, first.`,
+    `${others.length} attachments of other sessions (pid ${pids}) can touch ${JSON.stringify(name)} without a lease; a large page that is given back could kill their processes. Have them detach, or end, first.`,
     { metadata: { name, attachments: String(others.length) } },
   );
 }
@@ -143,6 +179,6 @@ function requireNobodyPastTheLock(mapping: OwnedMapping, caller: Session): void 
 const abortedBecause = ({ reason }: AbortSignal): LeaseholdError =>
   reason instanceof LeaseholdError
     ? reason
-    : new LeaseholdError('ABORTED', 'The change of size was cancelled; the mapping has its old size.', {
+    : new LeaseholdError('ABORTED', 'The change of size was cancelled.', {
         cause: reason,
       });

@@ -80,6 +80,7 @@ export function attachmentOf({ mapping, broker }: AttachedPayload) {
     pageBytes: PAGE_BYTES,
     locked: false,
     grow: (atLeastBytes) => broker.grow(atLeastBytes),
+    onClose: () => undefined,
   });
   return { attachment, told };
 }

@@ -129,6 +129,7 @@ export class LeaseWorld {
         if (this.brokerLost === null) this.#arbiter.pump();
       },
       acquire: (request, signal) => this.#acquire(index, request, signal),
+      settled: () => void this.asked.push('settled'),
       withdraw: async (holdId) => {
         this.asked.push('withdraw');
         await this.withdrawals;

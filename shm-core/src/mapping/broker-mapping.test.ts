@@ -37,10 +37,10 @@ describe('a mapping that cannot be made smaller', () => {
   it('is said to be as large as before when its memory cannot be unlocked', async () => {
     const { mapping, refusal, sizes } = await bench();
     refusal.of = 'reduceTo';
-    await expect(mapping.shrink(PAGE)).rejects.toMatchObject({ call: 'reduceTo' });
+    await expect(mapping.shrink(PAGE, () => undefined)).rejects.toMatchObject({ call: 'reduceTo' });
     expect(sizes()).toEqual({ granted: 3 * PAGE, said: 3 * PAGE });
     refusal.of = null;
-    await mapping.shrink(PAGE);
+    await mapping.shrink(PAGE, () => undefined);
     expect(sizes()).toEqual({ granted: PAGE, said: PAGE });
   });
 
@@ -50,14 +50,14 @@ describe('a mapping that cannot be made smaller', () => {
       refusal.of = 'extendTo';
       throw new OsError('fallocate', 1, 'EPERM');
     };
-    await expect(mapping.shrink(PAGE)).rejects.toBeInstanceOf(OsError);
+    await expect(mapping.shrink(PAGE, () => undefined)).rejects.toBeInstanceOf(OsError);
     expect(sizes()).toEqual({ granted: 3 * PAGE, said: 3 * PAGE });
   });
 
   it('is not touched any more when it was closed meanwhile', async () => {
     const { mapping, refusal } = await bench();
     refusal.of = 'reduceTo';
-    const shrinking = mapping.shrink(PAGE);
+    const shrinking = mapping.shrink(PAGE, () => undefined);
     mapping.close();
     const commit = vi.spyOn(mapping.lock, 'commit');
     await expect(shrinking).rejects.toMatchObject({ call: 'reduceTo' });

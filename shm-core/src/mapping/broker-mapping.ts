@@ -237,12 +237,13 @@ export class BrokerMapping {
    * Makes the payload smaller, and gives the rest back. Nobody may look beyond the new size any more: whoever calls this has seen to it.
    * @throws as `Segment.shrink`, and what stopped it halfway; the size is then what is left.
    */
-  async shrink(payloadBytes: number): Promise<void> {
-    const shrinking = this.#data.shrink(payloadBytes);
-    // IMPORTANT: before the first page is given back, which is not in this turn: who looks from now on, looks no further.
+  async shrink(payloadBytes: number, confirm: () => void): Promise<void> {
+    // IMPORTANT: before the first page is given back: who looks from now on, looks no further. And only then a last look at the lock:
+    // whoever was let in before it may have seen the old size.
     this.lock.commit(payloadBytes);
     try {
-      const { failure } = await shrinking;
+      confirm();
+      const { failure } = await this.#data.shrink(payloadBytes);
       if (failure !== null) throw failure;
     } catch (error) {
       if (!this.#closed) this.lock.commit(this.grant.payloadBytes);

@@ -106,7 +106,7 @@ export class SegmentAllocator {
       if (!isQuotaOfLargePages(error)) throw error;
       return { reason: 'QUOTA', cause: error };
     }
-    const shortage = shortageOf(kind, request.payloadBytes, this.#os);
+    const shortage = shortageOf(kind, hopedBytes(request), this.#os);
     if (shortage !== null) return { reason: 'POOL_EXHAUSTED', pool: shortage.pool };
     try {
       return await this.#makeAdmitted(request, grant);
@@ -117,9 +117,14 @@ export class SegmentAllocator {
     }
   }
 
-  #track(freed: Promise<void>): void {
+  /** One after the other: what is wanted now must not wait for threads of the pool that give memory back. */
+  #free(fd: OwnedFd, resident: ResidentPart | null): Promise<void> {
+    const before = [...this.#freeing].at(-1);
+    const free = () => freeInBackground(fd, resident);
+    const freed = before === undefined ? free() : before.then(free);
     this.#freeing.add(freed);
     void freed.then(() => this.#freeing.delete(freed));
+    return freed;
   }
 
   #make(request: SegmentRequest, grant: SegmentGrant): Promise<Segment> {
@@ -143,13 +148,11 @@ export class SegmentAllocator {
       }
       request.signal?.throwIfAborted();
       this.#os.seal(fd);
-      const onFreeing = (freed: Promise<void>) => this.#track(freed);
-      return new Segment({ os: this.#os, populator: this.#populator, fd, grant, resident, onFreeing });
+      const free = () => void this.#free(fd, resident);
+      return new Segment({ os: this.#os, populator: this.#populator, fd, grant, resident, free });
     } catch (error) {
-      const freed = freeInBackground(fd, resident);
-      this.#track(freed);
       // Whoever is told that there is nothing finds that all of it was given back.
-      await freed;
+      await this.#free(fd, resident);
       throw error;
     }
   }
@@ -169,11 +172,16 @@ export class SegmentAllocator {
     const { signal, onProgress } = request;
     await this.#populator.populate(part, { signal, onProgress, beforeStep });
     const reason = TRANSPARENT_REASON[outcome];
-    if (reason === null && (await this.#populator.run(() => this.#os.isCollapsed(fd), signal))) return hoped;
+    if (reason === null && (await this.#os.isCollapsed(fd))) return hoped;
     // What is there is good memory, and admitted: it is not made anew only to be some pages smaller.
     const stepDowns = [...hoped.stepDowns, { pageKind, reason: reason ?? 'UNSUPPORTED' }];
     return { ...hoped, pageKind: 'base', pageBytes: this.#os.basePageBytes, stepDowns };
   }
+}
+
+/** What the pool should have: a mapping that is to grow would be stuck with a kind of which there is not enough, unless it insists. */
+function hopedBytes({ payloadBytes, reserveBytes = 0, pages }: SegmentRequest): number {
+  return pages === 'auto' ? Math.max(payloadBytes, reserveBytes) : payloadBytes;
 }
 
 /** All that a new segment has. */

@@ -37,8 +37,8 @@ export interface SegmentParts {
   readonly grant: SegmentGrant;
   /** Null: nothing has to be done, or nothing was asked, to keep it in memory. */
   readonly resident: ResidentPart | null;
-  /** Told when memory is given back in the background. */
-  readonly onFreeing: (freed: Promise<void>) => void;
+  /** Gives all of it back in the background. */
+  readonly free: () => void;
 }
 
 /** Whoever allocated it closes it; mappings of it live on. */
@@ -94,6 +94,7 @@ export class Segment {
     }
     return this.#exclusively(async () => {
       const part = this.#part(mappedBytes, neededBytes);
+      this.#checkPool(part.bytes);
       this.#comingBytes = part.bytes;
       try {
         if (part.bytes > 0) await this.#parts.populator.populate(part, this.#clearing(options));
@@ -122,12 +123,28 @@ export class Segment {
     if (resident !== null) await populator.keep(resident, part, signal);
   }
 
+  /** Before others are left without a page only to find that there were not enough. @throws LargePagesUnavailable */
+  #checkPool(bytes: number): void {
+    const { pageKind, pageBytes, mappedBytes } = this.#grant;
+    const pool = isOfMachine(pageKind) ? undefined : this.#parts.os.pagePool(pageKind);
+    if (pool === undefined || bytes === 0) return;
+    // Of what somebody has touched beyond the payload, all comes back first.
+    const strayBytes = Math.max(0, this.#parts.os.allocatedBytes(this.fd) - mappedBytes);
+    const freePages = pool.freePages - pool.reservedPages + strayBytes / pageBytes;
+    if (freePages < bytes / pageBytes) throw this.#poolShortage(bytes);
+  }
+
   /** Of pages that come out of a pool: that there are not enough, and what to do. */
   #poolShort(bytes: number, cause: unknown): LargePagesUnavailable | null {
+    if (isOfMachine(this.#grant.pageKind) || !(cause instanceof OsError)) return null;
+    return ['ENOMEM', 'ENOSPC'].includes(cause.code) ? this.#poolShortage(bytes, cause) : null;
+  }
+
+  #poolShortage(bytes: number, cause?: unknown): LargePagesUnavailable {
     const { pageKind, pageBytes } = this.#grant;
-    const isPool = pageKind === 'hugetlb-1g' || pageKind === 'hugetlb-2m';
-    if (!isPool || !(cause instanceof OsError) || !['ENOMEM', 'ENOSPC'].includes(cause.code)) return null;
-    const shortage = { pageKind, neededPages: bytes / pageBytes, pool: this.#parts.os.pagePool(pageKind) };
+    const pool = this.#parts.os.pagePool(pageKind);
+    const kind = pageKind === 'hugetlb-1g' ? pageKind : 'hugetlb-2m';
+    const shortage = { pageKind: kind, neededPages: bytes / pageBytes, pool } as const;
     return new LargePagesUnavailable('POOL_EXHAUSTED', shortage, null, { cause });
   }
 
@@ -195,11 +212,11 @@ export class Segment {
   }
 
   #free(): void {
-    const { resident, onFreeing } = this.#parts;
+    const { resident, free } = this.#parts;
     this.#readOnlyFd?.close();
     // The last reference frees the pages, about 0.2 ms for each MiB, and those too that somebody touched beyond what was populated.
     if (resident === null && this.#grant.reservedBytes < BACKGROUND_CLOSE_BYTES) this.fd.close();
-    else onFreeing(freeInBackground(this.fd, resident));
+    else free();
   }
 }
 

@@ -639,7 +639,8 @@ export declare const MappingService: GenService<{
     output: typeof DetachMappingResponseSchema;
   },
   /**
-   * Changes how much of the reservation is there; attached sessions see it at once, and map nothing anew. A failure leaves the old size.
+   * Changes how much of the reservation is there; attached sessions see it at once, and map nothing anew. Growing that fails leaves the
+   * old size; shrinking that fails, or that its caller does not wait for, what is not given back yet.
    * The size that it has already is no change.
    *
    * @generated from rpc leasehold.v1.MappingService.ResizeMapping
