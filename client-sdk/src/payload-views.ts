@@ -5,7 +5,8 @@
  */
 import { constants } from 'node:buffer';
 import { LeaseholdError } from '@leasehold/proto';
-import type { Advice, AdviceOutcome, AttachedMapping } from '@leasehold/shm-core/internal';
+import { type Advice, type AdviceOutcome, Advices, type AttachedMapping } from '@leasehold/shm-core/internal';
+import { checkedChoice } from './arguments.ts';
 import { asLeaseholdError } from './memory-errors.ts';
 
 /** Parts whose views are kept for later; beyond these the oldest is forgotten. */
@@ -69,7 +70,9 @@ export class PayloadViews {
     if (!inside || length > sizeBytes - offset || length > this.#viewBytesMax) {
       throw new LeaseholdError(
         'INVALID_SIZE',
-        `a window of ${length} B at ${offset} is not within the ${sizeBytes} B of ${this.#name}, or longer than the ${this.#viewBytesMax} B of one view`,
+        length > this.#viewBytesMax
+          ? `a window of ${length} B is longer than the ${this.#viewBytesMax} B of one view`
+          : `a window of ${length} B at ${offset} is not within the ${sizeBytes} B of ${this.#name}; it has at least 1 B`,
         {
           metadata: {
             mapping: this.#name,
@@ -116,6 +119,7 @@ export class PayloadViews {
 
   /** For the payload that is there. @throws LeaseholdError OUT_OF_MEMORY (`populate`), CORRUPT_MEMORY. */
   advise(advice: Advice): AdviceOutcome {
+    checkedChoice('advice', advice, Advices);
     try {
       return this.#payload.data.advise(advice, 0, this.sizeBytes);
     } catch (error) {

@@ -120,10 +120,17 @@ export function fromServiceError(error: unknown): LeaseholdError {
     return new LeaseholdError(info.reason, message, { metadata, cause: error });
   }
   const code = CODE_OF_BARE_STATUS[grpc.status[error.code] as GrpcStatusName] ?? 'INTERNAL';
-  const said = code === 'BROKER_LOST' ? bounded(`the broker ended the call: ${message}`, MESSAGE_BYTES_MAX) : message;
+  const said = saidOf(code, message);
   // A reason that only a newer broker knows is kept where a person can see it.
   const unknownReason = info === undefined ? {} : { reason: bounded(info.reason, FIELD_BYTES_MAX) };
   return new LeaseholdError(code, said, { metadata: { ...metadata, ...unknownReason }, cause: error });
+}
+
+/** What grpc-js itself says, as far as it is of use to people. */
+function saidOf(code: ErrorCode, message: string): string {
+  if (code === 'BROKER_LOST') return bounded(`the broker ended the call: ${message}`, MESSAGE_BYTES_MAX);
+  // After the first comma come where the time went, and addresses.
+  return code === 'TIMED_OUT' ? `the broker has not answered in time: ${message.split(',')[0]}` : message;
 }
 
 function isStatusError(error: unknown): error is grpc.ServiceError {

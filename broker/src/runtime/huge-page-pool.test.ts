@@ -175,7 +175,7 @@ describe('a broker that cannot have what it should reserve', () => {
   });
 
   it('does not wait for the pool any more once it is told to stop', async () => {
-    const others = tryLockFile(kernel.pool.path);
+    const others = tryLockFile(kernel.pool.lockPath);
     const stop = new AbortController();
     const opening = poolOf(10, { signal: stop.signal });
     stop.abort();

@@ -77,7 +77,8 @@ class Pool implements HugePagePool {
         this.#logger.warn({ stateDir }, 'another broker with this state directory looks after the huge pages');
       }
     } catch (err) {
-      this.#logger.warn({ err, reserveBytes, hint: this.#byHand(wantedPages) }, 'huge pages cannot be reserved');
+      if (wantedPages === 0) this.#logger.info({ err }, 'the pool of huge pages cannot be looked at');
+      else this.#logger.warn({ err, reserveBytes, hint: this.#byHand(wantedPages) }, 'huge pages cannot be reserved');
     }
   }
 

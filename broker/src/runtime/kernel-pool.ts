@@ -30,6 +30,8 @@ export type WriteText = (path: string, text: string) => Promise<void>;
 
 export class KernelPool {
   readonly path: string;
+  /** Locked by whoever changes the pool. */
+  readonly lockPath: string;
   readonly #folder: string;
   readonly #root: string;
   readonly #write: WriteText;
@@ -39,6 +41,7 @@ export class KernelPool {
     this.#root = root;
     this.#folder = join(root, `sys/kernel/mm/hugepages/hugepages-${POOL_PAGE_BYTES / 1024}kB`);
     this.path = join(this.#folder, 'nr_hugepages');
+    this.lockPath = join(root, 'run/leasehold-huge-pages.lock');
     this.#write = write;
   }
 
@@ -76,16 +79,28 @@ export class KernelPool {
   }
 
   /**
-   * The right to change the pool, on the file itself, so that brokers with nothing else in common meet there.
+   * The right to change the pool: a file of root's alone, where brokers meet that have nothing else in common. Whoever may only read
+   * `nr_hugepages` could lock that for ever.
    * @throws OsError (EACCES, EROFS: no privilege); Error when it stays locked; AbortError.
    */
   async lock(signal?: AbortSignal): Promise<OwnedFd> {
     for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
-      const lock = tryLockFile(this.path);
+      const lock = this.#tryLock();
       if (lock !== null) return lock;
       await delay(LOCK_RETRY_MS, undefined, { signal });
     }
-    throw new Error(`${this.path} stayed locked for ${(LOCK_ATTEMPTS * LOCK_RETRY_MS) / 1000} s by another process`);
+    throw new Error(
+      `${this.lockPath} stayed locked for ${(LOCK_ATTEMPTS * LOCK_RETRY_MS) / 1000} s by another process`,
+    );
+  }
+
+  #tryLock(): OwnedFd | null {
+    try {
+      return tryLockFile(this.lockPath);
+    } catch {
+      // A system without a /run that can be written. Or a user who may not change the pool, whom this refuses, too.
+      return tryLockFile(this.path);
+    }
   }
 }
 

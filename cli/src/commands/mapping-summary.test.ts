@@ -36,7 +36,7 @@ describe('what is said about a mapping', () => {
   });
 
   it('names size, pages, and why they are not larger', () => {
-    expect(mappingText(MAPPING)).toBe('calibration  mapping, 2 MiB, base (POOL_EXHAUSTED) pages');
+    expect(mappingText(MAPPING)).toBe('calibration  mapping, 4 KiB, base (POOL_EXHAUSTED) pages');
     expect(pagesText({ memory: { ...MEMORY, pageKind: 'hugetlb-2m', fallbackReason: null } })).toBe('hugetlb-2m');
   });
 

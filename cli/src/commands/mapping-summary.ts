@@ -65,7 +65,11 @@ export function pagesText({ memory }: Pick<MappingInfo, 'memory'>): string {
 /** For people, for example `cameras/front  channel, 66.4 MiB, hugetlb-2m pages`. */
 export function mappingText(mapping: MappingInfo): string {
   const kind = mapping.channel ? 'channel' : 'mapping';
-  return `${printable(mapping.name)}  ${kind}, ${formatBytes(mapping.memory.mappedBytes)}, ${pagesText(mapping)} pages`;
+  const { payloadBytes, mappedBytes, reservedBytes } = mapping.memory;
+  // Of a channel, headers and all slots.
+  const size = formatBytes(mapping.channel ? mappedBytes : payloadBytes);
+  const room = reservedBytes === mappedBytes ? '' : ` of ${formatBytes(reservedBytes)}`;
+  return `${printable(mapping.name)}  ${kind}, ${size}${room}, ${pagesText(mapping)} pages`;
 }
 
 function channelSummary(channel: ChannelInfo): ChannelSummary {

@@ -27,6 +27,12 @@ describe('resolveSettings', () => {
     expect(settingsOf({}, { LEASEHOLD_SYSTEM: '1' }).runtimeDir.value).toBe('/run/leasehold');
   });
 
+  it('refuses to reserve large pages that nobody may use', () => {
+    const flags = { hugePages: 'never', hugePagesReserve: '64MiB' };
+    expect(() => resolveSettings({ flags, env: {}, uid: 0 })).toThrow('--huge-pages forbids');
+    expect(() => resolveSettings({ flags: { ...flags, hugePagesReserve: '0' }, env: {}, uid: 0 })).not.toThrow();
+  });
+
   it('names the flag or variable whose value is wrong', () => {
     expect(() => settingsOf({ http: 'x' })).toThrow(/^--http: "x" is not HOST:PORT/);
     expect(() => settingsOf({}, { LEASEHOLD_LOG_LEVEL: 'loud' })).toThrow(/^LEASEHOLD_LOG_LEVEL: "loud" is not one of/);

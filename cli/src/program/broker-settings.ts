@@ -154,11 +154,23 @@ export function resolveSettings({ flags, env, uid }: SettingsSource): BrokerSett
     httpMetrics: setting(HTTP_METRICS, flags.httpMetrics, false),
     drainMs: setting(DRAIN_MS, flags.drainMs, 5_000),
     memoryQuotaBytes: memoryQuotaOf(setting<number | null>(MEMORY_QUOTA, flags.memoryQuota, null), file),
-    hugePagesUse: setting(HUGE_PAGES_USE, flags.hugePages, 'auto'),
-    hugePagesReserveBytes: setting(HUGE_PAGES_RESERVE, flags.hugePagesReserve, 0),
+    ...hugePagesOf(
+      setting<'auto' | 'never'>(HUGE_PAGES_USE, flags.hugePages, 'auto'),
+      setting(HUGE_PAGES_RESERVE, flags.hugePagesReserve, 0),
+    ),
     quotas: quotasIn(file),
     logLevel: setting<LogLevel>(LOG_LEVEL, flags.logLevel, 'info'),
   };
+}
+
+/** @throws UsageError when pages are to be reserved that nobody may use */
+function hugePagesOf(use: Setting<'auto' | 'never'>, reserve: Setting<number>) {
+  if (use.value === 'never' && reserve.value > 0) {
+    throw new UsageError(
+      `${use.origin} forbids the large pages that ${reserve.origin} reserves: leave one of them out`,
+    );
+  }
+  return { hugePagesUse: use, hugePagesReserveBytes: reserve };
 }
 
 /** Undefined when nobody gives it. An empty variable counts as not set. */

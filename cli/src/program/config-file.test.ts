@@ -41,7 +41,7 @@ system = true
 
 [hugePages]
 reserve = "4GiB"
-use = "never"
+use = "auto"
 
 [quotas.total]
 mappings = 100
@@ -69,7 +69,7 @@ describe('a configuration file', () => {
       runtimeDir: { value: '/run/mine', origin: at(8) },
       system: { value: true, origin: at(9) },
       hugePagesReserveBytes: { value: 4 * 2 ** 30, origin: at(12) },
-      hugePagesUse: { value: 'never', origin: at(13) },
+      hugePagesUse: { value: 'auto', origin: at(13) },
       quotas: {
         total: { mappings: { value: 100, origin: at(16) } },
         perUser: {

@@ -2,8 +2,9 @@
  * New blocks of private memory. Invariants: sizes are checked before any system call; `never` asks nothing about large pages; what fails
  * leaves nothing mapped; what is reported is what was made.
  */
-import { OsError, type PageKind } from '../os/os.ts';
+import type { PageKind } from '../os/os.ts';
 import type { PrivateMemory, PrivateRange } from '../os/private-memory.ts';
+import { refusalReason } from '../segment/large-pages.ts';
 import { LargePagesMissingError, type MissingReason } from './large-pages-missing.ts';
 import { LARGE_PAGE_BYTES, PageBlock } from './page-block.ts';
 
@@ -82,7 +83,7 @@ function allocateLarge(
     const grant = { requestedBytes, mappedBytes, pageBytes, pageKind, fallbackReason: null, locked: true };
     return new PageBlock(range, grant);
   } catch (error) {
-    const reason = reasonOf(error);
+    const reason = refusalReason(error);
     if (reason === undefined) throw error;
     return new LargePagesMissingError(reason, neededPages, memory.pagePool(pageKind), { cause: error });
   }
@@ -108,22 +109,4 @@ function roundUp(bytes: number, pageBytes: number): number {
   const rounded = Math.ceil(bytes / pageBytes) * pageBytes;
   if (Number.isSafeInteger(rounded)) return rounded;
   throw new RangeError(`${bytes} B, rounded up to pages of ${pageBytes} B, is too large`);
-}
-
-/** What a refusal says about large pages; undefined when it says nothing about them. */
-function reasonOf(error: unknown): MissingReason | undefined {
-  if (!(error instanceof OsError)) return undefined;
-  switch (error.code) {
-    case 'ENOMEM':
-    case 'EFAULT': // Populating found less than was reserved: a memory cgroup's limit.
-      return 'POOL_EXHAUSTED';
-    case 'EPERM':
-    case 'EACCES':
-      return 'NO_PRIVILEGE';
-    case 'ENODEV':
-    case 'EINVAL':
-      return 'UNSUPPORTED';
-    default:
-      return undefined;
-  }
 }

@@ -3,7 +3,7 @@
  * gets of it reaches past the requested length; its view is made once for each protection.
  */
 import { checkAlignment, checkExtent } from '../os/extents.ts';
-import type { Advice, AdviceOutcome, PageKind } from '../os/os.ts';
+import { type Advice, type AdviceOutcome, Advices, type PageKind } from '../os/os.ts';
 import type { PrivateRange, Protection } from '../os/private-memory.ts';
 import type { FallbackReason } from '../segment/large-pages.ts';
 
@@ -72,6 +72,7 @@ export class PageBlock {
   }
 
   advise(advice: Advice): AdviceOutcome {
+    if (!Advices.includes(advice)) throw new RangeError(`${String(advice)} is none of ${Advices.join(', ')}`);
     const outcome = this.range.advise(advice);
     if (advice === 'populate') this.lookForTransparent();
     return outcome;

@@ -3,16 +3,8 @@
  * ever meeting SIGBUS; one long step of population runs at a time in the process; what fails or is aborted leaves nothing behind; what is
  * reported as granted is what was made.
  */
-import {
-  type CollapseOutcome,
-  OsError,
-  type OwnedFd,
-  type PageKind,
-  type PagePool,
-  type ResidentPart,
-  type SegmentOs,
-} from '../os/os.ts';
-import { type FallbackReason, LargePagesUnavailable } from './large-pages.ts';
+import type { CollapseOutcome, OwnedFd, PageKind, PagePool, ResidentPart, SegmentOs } from '../os/os.ts';
+import { type FallbackReason, LargePagesUnavailable, refusalReason } from './large-pages.ts';
 import { type PartOfSegment, Populator, type Progress } from './populator.ts';
 import { freeInBackground, isOfMachine, Segment, type SegmentGrant } from './segment.ts';
 import { kindsToTry, type LargeKind, pageBytesOrReason, pagesNeeded, type StepDown, shortageOf } from './tiers.ts';
@@ -111,7 +103,7 @@ export class SegmentAllocator {
     try {
       return await this.#makeAdmitted(request, grant);
     } catch (error) {
-      const reason = kind === 'transparent-2m' ? undefined : reasonOf(error);
+      const reason = kind === 'transparent-2m' ? undefined : refusalReason(error);
       if (reason === undefined) throw error;
       return { reason, cause: error, pool: this.#os.pagePool(kind) };
     }
@@ -239,22 +231,4 @@ function wholePages(bytes: number, pageBytes: number): number {
 /** Whether `admit` refused large pages only: under `auto`, smaller ones may do. */
 function isQuotaOfLargePages(error: unknown): boolean {
   return error instanceof Error && 'fallback' in error && error.fallback === 'QUOTA';
-}
-
-/** What a refusal by the platform says about large pages; undefined when it says nothing about them. */
-function reasonOf(error: unknown): FallbackReason | undefined {
-  if (!(error instanceof OsError)) return undefined;
-  switch (error.code) {
-    case 'ENOMEM':
-    case 'ENOSPC':
-      return 'POOL_EXHAUSTED';
-    case 'EPERM':
-    case 'EACCES':
-      return 'NO_PRIVILEGE';
-    case 'ENODEV':
-    case 'EINVAL':
-      return 'UNSUPPORTED';
-    default:
-      return undefined;
-  }
 }

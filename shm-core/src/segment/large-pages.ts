@@ -1,5 +1,5 @@
 /** Why a request does not get the large pages that it hoped for, and what to tell whoever insisted on them. */
-import type { PagePool } from '../os/os.ts';
+import { OsError, type PagePool } from '../os/os.ts';
 
 /**
  * In the order in which they are looked for. `POOL_EXHAUSTED` of transparent pages means that free memory is too fragmented for them;
@@ -14,6 +14,25 @@ export const FallbackReasons = [
   'NO_PRIVILEGE',
 ] as const;
 export type FallbackReason = (typeof FallbackReasons)[number];
+
+/** What a refusal by the platform says about large pages; undefined when it says nothing about them. */
+export function refusalReason(error: unknown): 'POOL_EXHAUSTED' | 'NO_PRIVILEGE' | 'UNSUPPORTED' | undefined {
+  if (!(error instanceof OsError)) return undefined;
+  switch (error.code) {
+    case 'ENOMEM':
+    case 'ENOSPC':
+    case 'EFAULT': // Populating a mapping found less than was reserved: a memory cgroup's limit.
+      return 'POOL_EXHAUSTED';
+    case 'EPERM':
+    case 'EACCES':
+      return 'NO_PRIVILEGE';
+    case 'ENODEV':
+    case 'EINVAL':
+      return 'UNSUPPORTED';
+    default:
+      return undefined;
+  }
+}
 
 /** How many pages of one kind would have been needed, and how full their pool was. */
 export interface PageShortage {

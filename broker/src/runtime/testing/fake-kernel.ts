@@ -23,7 +23,7 @@ export class FakeKernel {
 
   constructor(root: string, { availableBytes = 2 ** 40, bootId = 'this-boot' } = {}) {
     this.#root = root;
-    for (const folder of [FOLDER, 'proc/sys/kernel/random']) mkdirSync(join(root, folder), { recursive: true });
+    for (const folder of [FOLDER, 'proc/sys/kernel/random', 'run']) mkdirSync(join(root, folder), { recursive: true });
     writeFileSync(join(root, 'proc/meminfo'), `MemAvailable:    ${availableBytes / 1024} kB\n`);
     writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), `${bootId}\n`);
     this.pool = new KernelPool(root, async (_path, text) => {

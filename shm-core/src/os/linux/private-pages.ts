@@ -1,7 +1,6 @@
 /**
- * Private anonymous memory on Linux. Invariants, as in ranges.ts: addresses that JavaScript has seen never become unmapped, zeroed memory
- * replaces what was there; they are used again by memory of the same length and kind, the longest unused first. A view never
- * outlives the protection that it was made under. Whatever call fails, nothing new stays mapped.
+ * Private anonymous memory on Linux. Invariants: addresses that JavaScript has seen never become unmapped (idle-addresses.ts); a view
+ * never outlives the protection that it was made under. Whatever call fails, nothing new stays mapped.
  */
 import { constants } from 'node:buffer';
 import { checkExtent, checkSegmentBytes } from '../extents.ts';
@@ -9,6 +8,7 @@ import { type Advice, type AdviceOutcome, OsError, type PageKind, type PagePool 
 import type { PrivateMemory, PrivateRange, Protection } from '../private-memory.ts';
 import { advise, populate } from './advise.ts';
 import { hugePageBytes, hugePagePool } from './huge-pages.ts';
+import { IdleAddresses, type Place } from './idle-addresses.ts';
 import { checked, lastErrno, libc, osError, viewOf } from './libc.ts';
 import { lockedMemoryLimit, transparentBytesAt, transparentPageBytes } from './process-memory.ts';
 
@@ -18,9 +18,7 @@ const PROT_EXEC = 4;
 const MAP_PRIVATE = 0x2;
 const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
-const MAP_NORESERVE = 0x4000;
 const MAP_HUGETLB = 0x40000;
-const MAP_FIXED_NOREPLACE = 0x100000;
 const MAP_HUGE_2MB = 21 << 26;
 const MAP_HUGE_1GB = 30 << 26;
 
@@ -38,7 +36,6 @@ const ENODEV = 19;
 
 const READ_WRITE = PROT_READ | PROT_WRITE;
 const NEW_MEMORY = MAP_PRIVATE | MAP_ANONYMOUS;
-const PLACEHOLDER = NEW_MEMORY | MAP_NORESERVE;
 
 const PAGE_FLAGS: Partial<Record<PageKind, number>> = {
   base: 0,
@@ -67,7 +64,7 @@ export function createPrivateMemory(): PrivateMemory {
 }
 
 class LinuxPrivateMemory implements PrivateMemory {
-  readonly #idle = new Map<string, number[]>();
+  readonly #addresses = new IdleAddresses();
 
   pageBytes(kind: PageKind): number | undefined {
     return kind === 'base' ? libc().getpagesize() : hugePageBytes(kind);
@@ -83,53 +80,34 @@ class LinuxPrivateMemory implements PrivateMemory {
     if (pageBytes === undefined || flags === undefined) throw osError('mmap', ENODEV, `there are no ${kind} pages`);
     checkSegmentBytes(bytes, pageBytes);
     const pool = `${kind} ${bytes}`;
-    const reused = this.#idle.get(pool)?.shift();
+    const reused = this.#addresses.take(pool);
     const address =
       reused === undefined
         ? checked('mmap', libc().mmap(0, bytes, READ_WRITE, NEW_MEMORY | flags, -1, 0), `${bytes} B of ${kind} pages`)
-        : this.#mapOver(reused, bytes, flags, pool);
+        : this.#addresses.mapOver({ address: reused, bytes, pool }, () =>
+            libc().mmap(reused, bytes, READ_WRITE, NEW_MEMORY | flags | MAP_FIXED, -1, 0),
+          );
+    const giveUp = (viewed: boolean, reusable: boolean): void =>
+      this.#giveUp({ address, bytes, pool: reusable ? pool : null }, viewed || reused !== undefined);
     try {
       checked('madvise', libc().madvise(address, bytes, MADV_DONTFORK), 'MADV_DONTFORK');
       // Their reservation is no promise to a memory cgroup, which kills whoever touches more than it allows. Not lazily, then.
       if (kind !== 'base') advise(address, bytes, 'populate', true);
     } catch (error) {
-      this.#giveUp(address, bytes, reused !== undefined, pool);
+      giveUp(false, true);
       throw error;
     }
-    return new LinuxPrivateRange(address, bytes, pageBytes, (viewed, reusable) =>
-      this.#giveUp(address, bytes, viewed || reused !== undefined, reusable ? pool : null),
-    );
+    return new LinuxPrivateRange(address, bytes, pageBytes, giveUp);
   }
 
-  #mapOver(address: number, bytes: number, flags: number, pool: string): number {
-    if (libc().mmap(address, bytes, READ_WRITE, NEW_MEMORY | flags | MAP_FIXED, -1, 0) >= 0) return address;
-    const error = osError('mmap', lastErrno(), `${bytes} B`);
-    // As in ranges.ts: a hole is filled, but never over what another thread may have mapped there in the meantime.
-    const refilled = libc().mmap(address, bytes, READ_WRITE, PLACEHOLDER | MAP_FIXED_NOREPLACE, -1, 0);
-    if (refilled === address) this.#keep(pool, address);
-    throw error;
-  }
-
-  /** `pool` null: the addresses are not used again. */
-  #giveUp(address: number, bytes: number, viewed: boolean, pool: string | null): void {
-    if (!viewed) {
-      checked('munmap', libc().munmap(address, bytes), `${bytes} B`);
-      return;
+  #giveUp(place: Place, viewed: boolean): void {
+    try {
+      this.#addresses.giveUp(place, viewed);
+    } catch (error) {
+      // The addresses cannot be had again yet; the memory need not be kept so long.
+      libc().madvise(place.address, place.bytes, MADV_DONTNEED);
+      throw error;
     }
-    if (libc().mmap(address, bytes, READ_WRITE, PLACEHOLDER | MAP_FIXED, -1, 0) >= 0) {
-      if (pool !== null) this.#keep(pool, address);
-      return;
-    }
-    const error = osError('mmap', lastErrno(), `placeholder of ${bytes} B`);
-    // The addresses are lost; the memory need not be.
-    libc().madvise(address, bytes, MADV_DONTNEED);
-    throw error;
-  }
-
-  #keep(pool: string, address: number): void {
-    const idle = this.#idle.get(pool);
-    if (idle === undefined) this.#idle.set(pool, [address]);
-    else idle.push(address);
   }
 }
 

@@ -1,121 +1,54 @@
 /**
- * Where segments are mapped. Invariants: memory that was ever viewed from JavaScript never becomes unmapped, so that no
- * dangling pointer (a view that outlived its owner, a thread-pool task in a library) can fault: on release, private zeroed
- * memory is mapped over it. Such address ranges are kept and used again by mappings of the same length and page kind, the
- * longest unused first. Large pages are mapped without reserving any: those that are there were populated, and those that are not must
- * stay in the pool.
+ * Where segments are mapped. Invariants: what was ever viewed is never unmapped (idle-addresses.ts); large pages are mapped without
+ * reserving any: those that are there were populated, and those that are not must stay in the pool.
  */
 import { constants } from 'node:buffer';
 import { checkAlignment, checkExtent, checkWholePages } from '../extents.ts';
 import type { Access, Advice, AdviceOutcome, MappedRange, PageKind } from '../os.ts';
 import { advise, discard, populate } from './advise.ts';
 import { reserveAligned } from './aligned-addresses.ts';
+import { IdleAddresses } from './idle-addresses.ts';
 import { checked, lastErrno, libc, osError, viewOf } from './libc.ts';
 import { TRANSPARENT_PAGE_BYTES } from './transparent-pages.ts';
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
 const MAP_SHARED = 0x1;
-const MAP_PRIVATE = 0x2;
 const MAP_FIXED = 0x10;
-const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
-const MAP_FIXED_NOREPLACE = 0x100000;
 const MADV_DONTFORK = 10;
 
 const EACCES = 13;
 
 const READ_WRITE = PROT_READ | PROT_WRITE;
-const PLACEHOLDER = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 /** Maps segments and remembers the address ranges that may be used again. */
 export class AddressRanges {
-  readonly #idle = new Map<string, number[]>();
-  /** Still shared memory, because the system would not map anything over it. */
-  readonly #uncovered: GivenUp[] = [];
+  readonly #addresses = new IdleAddresses();
 
   /** Maps the first `bytes` of the segment behind `fd`. @throws OsError (ENOMEM, EACCES, EPERM). */
   map(fd: number, bytes: number, access: Access, kind: PageKind): MappedRange {
-    this.#coverLate();
     const protection = access === 'write' ? READ_WRITE : PROT_READ;
     const pool = `${kind} ${bytes}`;
     const flags = kind === 'base' ? MAP_SHARED : MAP_SHARED | MAP_NORESERVE;
-    const reused = this.#idle.get(pool)?.shift();
+    const reused = this.#addresses.take(pool);
     // The kernel maps a transparent page as one only where one may begin.
     const place = reused ?? (kind === 'transparent-2m' ? reserveAligned(bytes, TRANSPARENT_PAGE_BYTES) : undefined);
     const address =
       place === undefined
         ? checked('mmap', libc().mmap(0, bytes, protection, flags, fd, 0), `${bytes} B`)
-        : this.#mapOver(place, bytes, { protection, flags, fd, pool });
+        : this.#addresses.mapOver({ address: place, bytes, pool }, () =>
+            libc().mmap(place, bytes, protection, flags | MAP_FIXED, fd, 0),
+          );
+    const giveUp = (viewed: boolean, reusable: boolean): void =>
+      this.#addresses.giveUp({ address, bytes, pool: reusable ? pool : null }, viewed || reused !== undefined);
     if (libc().madvise(address, bytes, MADV_DONTFORK) < 0) {
       const error = osError('madvise', lastErrno());
-      this.#giveUp(address, bytes, reused !== undefined, pool);
+      giveUp(false, true);
       throw error;
     }
-    return new LinuxRange(address, bytes, access, (viewed, reusable) =>
-      this.#giveUp(address, bytes, viewed || reused !== undefined, reusable ? pool : null),
-    );
+    return new LinuxRange(address, bytes, access, giveUp);
   }
-
-  #mapOver(address: number, bytes: number, { protection, flags, fd, pool }: MapOver): number {
-    if (libc().mmap(address, bytes, protection, flags | MAP_FIXED, fd, 0) >= 0) return address;
-    const error = osError('mmap', lastErrno(), `${bytes} B`);
-    // Depending on the kernel, a failed MAP_FIXED has left a hole or the placeholder. Fill a hole, but never over what another
-    // thread may have mapped there in the meantime. If it is no longer ours to judge, the address is not used again.
-    const refilled = libc().mmap(address, bytes, READ_WRITE, PLACEHOLDER | MAP_FIXED_NOREPLACE, -1, 0);
-    if (refilled === address) this.#keep(pool, address);
-    throw error;
-  }
-
-  /** `pool` null: the addresses are not used again. */
-  #giveUp(address: number, bytes: number, viewed: boolean, pool: string | null): void {
-    if (!viewed) {
-      checked('munmap', libc().munmap(address, bytes));
-      return;
-    }
-    this.#cover({ address, bytes, pool });
-  }
-
-  #cover(place: GivenUp): void {
-    const { address, bytes, pool } = place;
-    if (libc().mmap(address, bytes, READ_WRITE, PLACEHOLDER | MAP_FIXED, -1, 0) < 0) {
-      const error = osError('mmap', lastErrno(), 'placeholder');
-      this.#uncovered.push(place);
-      throw error;
-    }
-    if (pool !== null) this.#keep(pool, address);
-  }
-
-  /** What could not be covered is tried again; what fails once more has its next chance with the next map. */
-  #coverLate(): void {
-    for (const place of this.#uncovered.splice(0)) {
-      try {
-        this.#cover(place);
-      } catch {
-        // It was told when it was given up.
-      }
-    }
-  }
-
-  #keep(pool: string, address: number): void {
-    const idle = this.#idle.get(pool);
-    if (idle === undefined) this.#idle.set(pool, [address]);
-    else idle.push(address);
-  }
-}
-
-/** A range that nobody uses any more. `pool` null: its addresses are not used again. */
-interface GivenUp {
-  readonly address: number;
-  readonly bytes: number;
-  readonly pool: string | null;
-}
-
-interface MapOver {
-  readonly protection: number;
-  readonly flags: number;
-  readonly fd: number;
-  readonly pool: string;
 }
 
 class LinuxRange implements MappedRange {
