@@ -9,6 +9,8 @@ const fromSources = {
   resolve: { conditions: sourceConditions },
   ssr: { resolve: { conditions: sourceConditions, externalConditions: ['leasehold-source', 'node'] } },
 };
+/** No test is about time; on a machine with much else to do, some start several processes. */
+const TEST_MS_MAX = 120_000;
 const DEEP = ['shm-core/explore/*.test.ts', 'broker/src/domain/lease-simulation.test.ts'];
 
 export default defineConfig({
@@ -24,12 +26,13 @@ export default defineConfig({
           ],
           exclude: DEEP,
           pool: 'forks',
+          testTimeout: TEST_MS_MAX,
           sequence: { groupOrder: 0 },
         },
       },
       {
         ...fromSources,
-        test: { name: 'deep', include: DEEP, pool: 'forks', sequence: { groupOrder: 0 } },
+        test: { name: 'deep', include: DEEP, pool: 'forks', testTimeout: TEST_MS_MAX, sequence: { groupOrder: 0 } },
       },
       {
         test: {
@@ -37,8 +40,8 @@ export default defineConfig({
           include: ['tests/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: TEST_MS_MAX,
+          hookTimeout: TEST_MS_MAX,
           sequence: { groupOrder: 1 },
         },
       },

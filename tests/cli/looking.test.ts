@@ -153,7 +153,7 @@ describe('watch', () => {
     await client.createMapping('seen', { sizeBytes: 1 });
     const watching = leasehold(['watch'], { env });
     const line = await said(watching, /\n/);
-    expect(line).toMatch(/^\d\d:\d\d:\d\d\.\d{3} created seen {2}mapping, 4 KiB, base.* pages\n$/);
+    expect(line).toMatch(/^\d\d:\d\d:\d\d\.\d{3} created seen {2}mapping, 1 B, base.* pages\n$/);
     watching.child.stdout?.destroy();
     await client.deleteMapping('seen');
     expect(await watching.ended).toMatchObject({ code: 0, stderr: '' });
