@@ -1,3 +1,4 @@
+import type { Advice, MappedRange } from '@leasehold/shm-core/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PayloadViews } from './payload-views.ts';
 import { type AttachedPayload, attachedPayload, PAGE_BYTES, RESERVED_BYTES } from './testing/attached-payload.ts';
@@ -16,6 +17,15 @@ async function views(
   return { ...payload, views: new PayloadViews('table', payload.mapping, viewBytesMax) };
 }
 const code = (expected: string) => expect.objectContaining({ code: expected });
+
+describe('advice', () => {
+  it('that nobody knows is refused by name, with what there is', () => {
+    const views = new PayloadViews('table', { payloadBytes: 1, data: {} as MappedRange });
+    expect(() => views.advise('soon' as Advice)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('willneed, sequential') }),
+    );
+  });
+});
 
 describe('the view of a whole payload', () => {
   it('is exactly the payload, and empty when it is given back', async () => {

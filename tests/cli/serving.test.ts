@@ -19,12 +19,15 @@ describe('a broker that is told to stop', () => {
       const broker = await startBroker(['--drain-ms', '50']);
       const living = leasehold(['watch'], { env: broker.env });
       await said(broker, sessionOf(living.pid), 'stderr');
+      // Whatever comes first otherwise: it would go as soon as it heard of the end, and take its doorbell along.
+      living.child.kill('SIGSTOP');
       broker.child.kill(signal);
       const { code, err } = await outcomeOf(broker);
       expect(code).toBe(0);
       expect(messages(err)).toEqual(expect.arrayContaining(['broker drains', 'session ended', 'stopped']));
       // The living session still hears its doorbell; nothing else is left.
       expect(readdirSync(broker.runtimeDir).sort()).toEqual(['bells', 'broker.lock']);
+      living.child.kill('SIGCONT');
       expect(await outcomeOf(living)).toMatchObject({
         code: 3,
         out: '',

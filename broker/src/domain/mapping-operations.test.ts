@@ -65,6 +65,20 @@ describe('a name', () => {
     expect((await waiting).created).toBe(true);
   });
 
+  it('whose creation is being undone is waited for, and then had', async () => {
+    const world = fakeWorld();
+    const caller = world.open();
+    const given = Promise.withResolvers<void>();
+    world.memory.creating = given.promise;
+    const cancelled = new AbortController();
+    const first = create(world, caller, {}, cancelled.signal);
+    cancelled.abort();
+    const second = create(world, caller);
+    given.resolve();
+    await expect(first).rejects.toThrow(code('ABORTED'));
+    expect((await second).created).toBe(true);
+  });
+
   it('is given to as many as the broker may have, those being made counted too', async () => {
     const world = fakeWorld({ quotas: { total: { mappings: 1 } } });
     const caller = world.open();

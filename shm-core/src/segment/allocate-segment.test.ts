@@ -45,6 +45,19 @@ describe('the page kind that is granted', () => {
     expect(os.open.size).toBe(0);
   });
 
+  it('for what can grow is hugetlb only when the pool has enough for all of it, unless it insists', async () => {
+    const pool: PagePool = { totalPages: 8, freePages: 8, reservedPages: 0 };
+    const granted = async (pages: SegmentRequest['pages'], reserveBytes: number) => {
+      const segment = await new SegmentAllocator(new SpyOs({ pool })).allocate(
+        request(4 * MIB, pages, { reserveBytes }),
+      );
+      return segment.grant;
+    };
+    expect(await granted('auto', 16 * MIB)).toMatchObject(OK);
+    expect(await granted('auto', 16 * MIB + 1)).toMatchObject(base('POOL_EXHAUSTED'));
+    expect(await granted('require', 1024 * MIB)).toMatchObject(OK);
+  });
+
   it.each<[Platform, string, RegExp]>([
     [{ supported: false }, 'UNSUPPORTED', /no such pages/],
     [{ createFails: 'EPERM' }, 'NO_PRIVILEGE', /pages: auto/],
