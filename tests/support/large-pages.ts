@@ -11,18 +11,21 @@ const count = (name: string): number => Number(readFileSync(`${POOL}/${name}`, '
 /** Pages that nobody has and nobody was promised. */
 export const freeLargePages = (): number => count('free_hugepages') - count('resv_hugepages');
 
+/** Pages that stay in the pool when they are free. The others leave it then; when somebody asks for more before, they stay as well. */
+const persistentPages = (): number => count('nr_hugepages') - count('surplus_hugepages');
+
 function setTotal(pages: number): void {
   writeFileSync(`${POOL}/nr_hugepages`, String(Math.max(0, pages)));
 }
 
 /** Makes sure that so many pages are free. @returns how to put the pool back. @throws when they are not to be had */
 function addLargePages(pages: number): () => void {
-  const before = count('nr_hugepages');
+  const before = persistentPages();
   const missing = pages - freeLargePages();
-  if (missing > 0) setTotal(before + missing);
-  const added = Math.max(0, count('nr_hugepages') - before);
+  if (missing > 0) setTotal(count('nr_hugepages') + missing);
+  const added = Math.max(0, persistentPages() - before);
   const giveBack = (): void => {
-    if (added > 0) setTotal(count('nr_hugepages') - added);
+    if (added > 0) setTotal(persistentPages() - added);
   };
   if (freeLargePages() >= pages) return giveBack;
   giveBack();

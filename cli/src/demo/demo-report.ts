@@ -101,5 +101,5 @@ export function reportRemarks(report: DemoReport): string[] {
 }
 
 export function pagesText({ granted, reason }: PagesFigures): string {
-  return reason === null ? granted : `${granted} (not larger: ${reason})`;
+  return reason === null ? granted : `${granted} (none of the pool of large pages: ${reason})`;
 }
