@@ -130,7 +130,7 @@ describe('the descriptors', () => {
     const session = new RawAttach(runtimeDir);
     onTestFinished(() => session.close());
     await session.open();
-    expect(held().fds - before.fds, 'of a session').toBe(2);
+    await expect.poll(() => held().fds - before.fds, { message: 'of a session' }).toBe(2);
     const broker = await connect({ runtimeDir });
     onTestFinished(() => broker.close());
     await (await broker.mapping(SHARED)).attach('write');
