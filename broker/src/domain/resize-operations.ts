@@ -116,6 +116,8 @@ async function shrink(core: BrokerCore, mapping: OwnedMapping, call: Shrinking):
   const { caller, holdId, wantedBytes, life } = call;
   requireExclusive(mapping, caller, holdId);
   await nobodyPastTheLock(core, mapping, caller, life);
+  // Its memory may have been given back while it waited.
+  if (mapping.condemned) throw deletedMeanwhile(mapping.name);
   const { memory, charge } = mapping;
   try {
     await memory.shrink(wantedBytes, () => requireExclusive(mapping, caller, holdId));
