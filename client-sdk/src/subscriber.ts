@@ -78,6 +78,7 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
     this.#core = new ChannelSubscriber(this.#memory, mapping.page, {
       mode: this.mode,
       history: granted.history,
+      maxPins: granted.maxPins,
       ringPublisher: () => {
         const bell = mapping.lock.publisherBell();
         if (bell !== null) session.ring(bell, payload);

@@ -1,7 +1,7 @@
 /**
- * The real sources of shm-core, loaded from a copy in a temporary directory. One thing is changed in the copy: private fields get names
- * that can be read (`#next` becomes `private_next`), so that the explorer can tell when a participant is where it was before. A mutation
- * changes one more thing, which must be found.
+ * The real sources of shm-core, loaded from a copy in a temporary directory. Two things are changed in the copy: private fields get names
+ * that can be read (`#next` becomes `private_next`), so that the explorer can tell when a participant is where it was before; and plain
+ * accesses to control words become `Atomics` operations, which it can see. A mutation changes one more thing, which must be found.
  */
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,6 +26,7 @@ const MODULES = {
   geometry: 'channel/geometry.ts',
   channelMemory: 'channel/channel-memory.ts',
   pins: 'channel/pins.ts',
+  words: 'channel/words.ts',
   publisher: 'channel/publisher.ts',
   subscriber: 'channel/subscriber.ts',
   holdId: 'lock/hold-id.ts',
@@ -34,6 +35,12 @@ const MODULES = {
   lockArbiter: 'lock/lock-arbiter.ts',
 } as const;
 
+/** The plain accesses that are right for the reasons they give: steps of the explorer, in the order of the program. */
+const PLAIN_ACCESSES: readonly Edit[] = [
+  { file: 'layout/control-words.ts', from: 'plain[index] = value;', to: 'Atomics.store(plain, index, value);' },
+  { file: 'layout/control-words.ts', from: 'return plain[index] as number;', to: 'return Atomics.load(plain, index);' },
+];
+
 /** What cases are built of. */
 export type CodeUnderTest = typeof import('../src/mapping/lock-segment.ts') &
   typeof import('../src/mapping/participant-page.ts') &
@@ -41,6 +48,7 @@ export type CodeUnderTest = typeof import('../src/mapping/lock-segment.ts') &
   typeof import('../src/channel/geometry.ts') &
   typeof import('../src/channel/channel-memory.ts') &
   typeof import('../src/channel/pins.ts') &
+  typeof import('../src/channel/words.ts') &
   typeof import('../src/channel/publisher.ts') &
   typeof import('../src/channel/subscriber.ts') &
   typeof import('../src/lock/hold-id.ts') &
@@ -53,7 +61,7 @@ export async function loadCodeUnderTest(edits: readonly Edit[] = []): Promise<Co
   const directory = await mkdtemp(join(tmpdir(), 'leasehold-explore-'));
   try {
     await Promise.all(FOLDERS.map((folder) => copySources(folder, directory)));
-    for (const edit of edits) await applyEdit(directory, edit);
+    for (const edit of [...edits, ...PLAIN_ACCESSES]) await applyEdit(directory, edit);
     await renamePrivateFields(directory);
     const loaded: unknown[] = [];
     for (const file of Object.values(MODULES)) {

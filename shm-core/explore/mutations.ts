@@ -21,17 +21,25 @@ const CHANNEL_MUTATIONS: readonly Mutation[] = [
     name: 'no second look at the pins after the mark',
     case: 'queue',
     file: PUBLISHER,
-    from: 'else if (this.#pins.pinned(slot)) refusal = LoanRefusal.noSlot;',
+    from: 'else if (this.#pins.pinned(seen)) refusal = LoanRefusal.noSlot;',
     to: '',
   },
   {
     name: 'the subscriber looks first and pins second',
     case: 'queue',
     file: SUBSCRIBER,
-    from: `    this.#storePin(slot, true);
-    const state = load32(this.#memory.descriptors, this.#memory.stateAt(slot));`,
-    to: `    const state = load32(this.#memory.descriptors, this.#memory.stateAt(slot));
-    this.#storePin(slot, true);`,
+    from: `      const next = this.#cursor + 1;
+      this.#want(next);
+      const lap = lapOf(next, geometry.ringEntries);
+      const entry = load32(ring, this.#memory.ringIndex(next));
+      if (ringLap(entry) === previousLap(lap)) {`,
+    to: `      const next = this.#cursor + 1;
+      const lap = lapOf(next, geometry.ringEntries);
+      const entry = load32(ring, this.#memory.ringIndex(next));
+      const early = load32(this.#memory.descriptors, this.#memory.stateAt(Math.min(ringSlot(entry), geometry.slots - 1)));
+      this.#want(next);
+      this.#isThere = () => early === publishedWord(next);
+      if (ringLap(entry) === previousLap(lap)) {`,
   },
   {
     name: 'a slot is marked without the CAS',
@@ -79,9 +87,9 @@ const CHANNEL_MUTATIONS: readonly Mutation[] = [
     name: 'a publisher that waits is not rung',
     case: 'block',
     file: SUBSCRIBER,
-    from: `    this.#pinned -= 1;
+    from: `    this.#pins.release(slot, this.#cursor);
     this.#wakePublisher();`,
-    to: '    this.#pinned -= 1;',
+    to: '    this.#pins.release(slot, this.#cursor);',
   },
 ];
 

@@ -46,7 +46,7 @@ describe('a frame’s descriptor', () => {
   it('does not reach beyond its room, whatever is written into it', async () => {
     const { memory, slot } = await publishedFrame(7n, {});
     const base = (slot * FRAME_DESCRIPTOR.bytes) / 4;
-    memory.descriptorData[base + FRAME_DESCRIPTOR.word.metadataBytes] = -1;
+    memory.descriptorData[base + FRAME_DESCRIPTOR.word.flags] = -1;
     memory.descriptorData.fill(
       -1,
       base + FRAME_DESCRIPTOR.word.payloadBytes,

@@ -2,13 +2,17 @@
  * What a frame says of itself: written by the publisher while the slot is its own, copied out by a subscriber while it is pinned.
  * Everything read here is hostile: copied once, then checked.
  */
-import { load32, store32 } from '../layout/control-words.ts';
-import { FRAME_DESCRIPTOR, USER_METADATA_BYTES } from '../layout/regions.ts';
+import { loadStable32, storeAhead32 } from '../layout/control-words.ts';
+import { FRAME_DESCRIPTOR, METADATA_BYTES_SHIFT, USER_METADATA_BYTES } from '../layout/regions.ts';
+import { high32, low32 } from '../layout/sequence.ts';
 import type { ChannelMemory } from './channel-memory.ts';
 
 const { word, at, bytes: DESCRIPTOR_BYTES } = FRAME_DESCRIPTOR;
 const DESCRIPTOR_WORDS = DESCRIPTOR_BYTES / 4;
 const WRAP = 2 ** 32;
+
+/** Nothing is said of the frame. */
+export const NO_FIELDS: FrameFields = {};
 
 /** What a publisher may say of a frame. What is left out is as the channel's format says. */
 export interface FrameFields {
@@ -23,6 +27,16 @@ export interface FrameFields {
   readonly fourcc?: number;
   /** The user's own, at most 128 B. */
   readonly metadata?: Uint8Array;
+}
+
+/** What the publisher says of each frame that it publishes. */
+export interface FrameStamp {
+  readonly payloadBytes: number;
+  readonly flags: number;
+  readonly tokenLow: number;
+  readonly tokenHigh: number;
+  /** ns of CLOCK_MONOTONIC. */
+  readonly publishedNs: number;
 }
 
 /** A frame's descriptor, copied; its sequence and its length are known since it was taken. */
@@ -40,63 +54,61 @@ export interface DescriptorCopy {
   readonly metadata: Uint8Array;
 }
 
-function storeWide(words: Int32Array, index: number, value: number): void {
-  words[index] = (value % WRAP) | 0;
-  words[index + 1] = (value / WRAP) | 0;
-}
-
-/** Everything but state and sequence. The slot is the caller's. */
-export function writeDescriptor(
-  memory: ChannelMemory,
-  slot: number,
-  frame: { payloadBytes: number; flags: number; tokenLow: number; tokenHigh: number; publishedNs: number },
-  fields: FrameFields,
-): void {
-  const control = memory.descriptors;
-  const words = memory.descriptorData;
+/**
+ * All of the descriptor but state: the slot is the caller's, and what it is published with, the ring's CAS, comes after.
+ * IMPORTANT: that is why plain stores do. Who reads these words has seen the ring entry, or the state that was stored after them.
+ */
+export function writeDescriptor(memory: ChannelMemory, slot: number, frame: FrameStamp, fields: FrameFields): void {
+  const words = memory.descriptors;
   const base = slot * DESCRIPTOR_WORDS;
-  store32(control, base + word.flags, frame.flags);
-  storeWide(words, base + word.payloadBytes, frame.payloadBytes);
-  store32(control, base + word.fencingToken, frame.tokenLow);
-  store32(control, base + word.fencingToken + 1, frame.tokenHigh);
-  storeWide(words, base + word.publishedNs, frame.publishedNs);
-  storeWide(words, base + word.capturedNs, fields.capturedNs ?? 0);
-  words[base + word.width] = fields.width ?? 0;
-  words[base + word.height] = fields.height ?? 0;
-  words[base + word.strideBytes] = fields.strideBytes ?? 0;
-  words[base + word.fourcc] = fields.fourcc ?? 0;
-  const metadata = fields.metadata;
-  words[base + word.metadataBytes] = metadata?.length ?? 0;
+  storeAhead32(words, base + word.fencingToken, frame.tokenLow);
+  storeAhead32(words, base + word.fencingToken + 1, frame.tokenHigh);
+  const data = memory.descriptorData;
+  data[base + word.publishedNs] = low32(frame.publishedNs);
+  data[base + word.publishedNs + 1] = high32(frame.publishedNs);
+  data[base + word.payloadBytes] = low32(frame.payloadBytes);
+  data[base + word.payloadBytes + 1] = high32(frame.payloadBytes);
+  const { metadata, capturedNs = 0 } = fields;
+  storeAhead32(words, base + word.flags, frame.flags | ((metadata?.length ?? 0) << METADATA_BYTES_SHIFT));
+  data[base + word.capturedNs] = low32(capturedNs);
+  data[base + word.capturedNs + 1] = high32(capturedNs);
+  data[base + word.width] = fields.width ?? 0;
+  data[base + word.height] = fields.height ?? 0;
+  data[base + word.strideBytes] = fields.strideBytes ?? 0;
+  data[base + word.fourcc] = fields.fourcc ?? 0;
   if (metadata !== undefined) memory.descriptorBytes.set(metadata, slot * DESCRIPTOR_BYTES + at.metadata);
 }
 
 export function writeSequence(memory: ChannelMemory, slot: number, sequence: number): void {
-  const at = slot * DESCRIPTOR_WORDS + word.sequence;
-  store32(memory.descriptors, at, (sequence % WRAP) | 0);
-  store32(memory.descriptors, at + 1, (sequence / WRAP) | 0);
+  const index = slot * DESCRIPTOR_WORDS + word.sequence;
+  storeAhead32(memory.descriptors, index, low32(sequence));
+  storeAhead32(memory.descriptors, index + 1, high32(sequence));
 }
 
 /** Whether the descriptor's whole sequence is `sequence`. */
 export function hasSequence(memory: ChannelMemory, slot: number, sequence: number): boolean {
-  const base = slot * DESCRIPTOR_WORDS + word.sequence;
+  const index = slot * DESCRIPTOR_WORDS + word.sequence;
   const words = memory.descriptors;
-  return load32(words, base) === ((sequence % WRAP) | 0) && load32(words, base + 1) === ((sequence / WRAP) | 0);
+  return loadStable32(words, index) === low32(sequence) && loadStable32(words, index + 1) === high32(sequence);
 }
 
 export const descriptorFlags = (memory: ChannelMemory, slot: number): number =>
-  load32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.flags);
+  loadStable32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.flags);
 export const descriptorTokenLow = (memory: ChannelMemory, slot: number): number =>
-  load32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.fencingToken);
+  loadStable32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.fencingToken);
 export const descriptorTokenHigh = (memory: ChannelMemory, slot: number): number =>
-  load32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.fencingToken + 1);
+  loadStable32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.fencingToken + 1);
+
+/** ns of CLOCK_MONOTONIC. */
+export const descriptorPublishedNs = (memory: ChannelMemory, slot: number): number =>
+  wideNumber(memory.descriptorData, slot * DESCRIPTOR_WORDS + word.publishedNs);
 
 /** Payload length, B, no more than the slot holds, whatever the descriptor says. */
-export function descriptorPayloadBytes(memory: ChannelMemory, slot: number): number {
-  const base = slot * DESCRIPTOR_WORDS + word.payloadBytes;
-  const low = (memory.descriptorData[base] ?? 0) >>> 0;
-  const high = (memory.descriptorData[base + 1] ?? 0) >>> 0;
-  return Math.min(high * WRAP + low, memory.geometry.slotBytes);
-}
+export const descriptorPayloadBytes = (memory: ChannelMemory, slot: number): number =>
+  Math.min(wideNumber(memory.descriptorData, slot * DESCRIPTOR_WORDS + word.payloadBytes), memory.geometry.slotBytes);
+
+const wideNumber = (data: Int32Array, index: number): number =>
+  ((data[index + 1] as number) >>> 0) * WRAP + ((data[index] as number) >>> 0);
 
 function descriptorToken(memory: ChannelMemory, slot: number): bigint {
   const high = BigInt(descriptorTokenHigh(memory, slot) >>> 0);
@@ -112,7 +124,7 @@ export function readDescriptor(memory: ChannelMemory, slot: number): DescriptorC
   const big = (offset: number): bigint => wide[offset / 8] ?? 0n;
   const small = (index: number): number => words[index] ?? 0;
   const captured = big(at.capturedNs);
-  const metadataBytes = Math.min(small(word.metadataBytes), USER_METADATA_BYTES);
+  const metadataBytes = Math.min((small(word.flags) >>> METADATA_BYTES_SHIFT) & 0xff, USER_METADATA_BYTES);
   return {
     fencingToken: descriptorToken(memory, slot),
     publishedNs: big(at.publishedNs),

@@ -1,57 +1,46 @@
-/** Which slots are pinned, by all other participants of a channel, and whether a participant's pins count at all. */
-import { load32 } from '../layout/control-words.ts';
+/** Whether a frame is pinned, by any other participant of a channel. */
+import { type ControlWords, load32 } from '../layout/control-words.ts';
+import { MAX_PINS } from '../layout/regions.ts';
 import type { LockSegment } from '../mapping/lock-segment.ts';
-import { PAGE_WORD, type ParticipantPage } from '../mapping/participant-page.ts';
+import { PAGE_WORD } from '../mapping/participant-page.ts';
 import type { ClaimedPage, ParticipantPages } from '../mapping/participant-pages.ts';
+
+interface PinnedPage {
+  readonly words: ControlWords;
+  /** After the last pin that the participant was admitted with: what it writes beyond pins nothing. */
+  readonly end: number;
+}
 
 export class Pins {
   readonly #lock: LockSegment;
   readonly #others: ParticipantPages;
-  readonly #pinWords: number;
+  #known: readonly ClaimedPage[] = [];
+  #pages: readonly PinnedPage[] = [];
 
-  constructor(lock: LockSegment, others: ParticipantPages, slots: number) {
+  constructor(lock: LockSegment, others: ParticipantPages) {
     this.#lock = lock;
     this.#others = others;
-    this.#pinWords = Math.ceil(slots / 32);
   }
 
-  /** Whether somebody has the slot pinned who may. */
-  pinned(slot: number): boolean {
-    const word = PAGE_WORD.pins + (slot >> 5);
-    const bit = 1 << (slot & 31);
-    for (const claimed of this.#others.pages) {
-      if ((load32(claimed.page.words, word) & bit) !== 0 && !this.#pinsTooMuch(claimed)) return true;
+  /** Whether somebody has pinned the frame whose state word is `state`. Nobody pins a slot that is free. */
+  pinned(state: number): boolean {
+    if (state === 0) return false;
+    if (this.#known !== this.#others.pages) this.#look();
+    for (const { words, end } of this.#pages) {
+      for (let word = PAGE_WORD.pins; word < end; word += 1) if (load32(words, word) === state) return true;
     }
     return false;
   }
 
-  /**
-   * A participant that pins more slots than it was admitted for would stop the publisher: none of its pins count. An honest one
-   * changes its pins while they are read here, so that slots from before and after a release may add up to too many; but it
-   * cannot show the same again, since it takes no frame twice and nothing is published meanwhile.
-   */
-  #pinsTooMuch({ index, page }: ClaimedPage): boolean {
-    const maxPins = this.#lock.maxPinsOf(index);
-    if (this.#countPins(page) <= maxPins) return false;
-    const pins = this.#readPins(page);
-    return sum(pins.map(countBits)) > maxPins && this.#readPins(page).every((bits, word) => bits === pins[word]);
+  #look(): void {
+    this.#known = this.#others.pages;
+    this.#pages = this.#known
+      .map(({ index, page }) => ({ words: page.words, end: PAGE_WORD.pins + this.#pinsOf(index) }))
+      .filter(({ end }) => end > PAGE_WORD.pins);
   }
 
-  #countPins({ words }: ParticipantPage): number {
-    let count = 0;
-    for (let word = 0; word < this.#pinWords; word += 1) count += countBits(load32(words, PAGE_WORD.pins + word));
-    return count;
+  #pinsOf(index: number): number {
+    const granted = this.#lock.maxPinsOf(index);
+    return granted >= 0 && granted <= MAX_PINS ? granted : MAX_PINS;
   }
-
-  #readPins({ words }: ParticipantPage): number[] {
-    return Array.from({ length: this.#pinWords }, (_, word) => load32(words, PAGE_WORD.pins + word));
-  }
-}
-
-const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
-
-function countBits(word: number): number {
-  let count = 0;
-  for (let bits = word; bits !== 0; bits &= bits - 1) count += 1;
-  return count;
 }

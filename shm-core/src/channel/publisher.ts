@@ -4,7 +4,7 @@
  * lost their lease and still run: a slot changes hands only by compare-exchange from the value that was seen, and a sequence
  * belongs to whoever wins its ring entry.
  */
-import { add32, cas32, load32, store32 } from '../layout/control-words.ts';
+import { add32, cas32, load32, store32, storeAhead32 } from '../layout/control-words.ts';
 import { FrameFlags, USER_METADATA_BYTES } from '../layout/regions.ts';
 import { eraOf, low32, SEQUENCE_LIMIT } from '../layout/sequence.ts';
 import { CorruptMemoryError } from '../mapping/corrupt-memory.ts';
@@ -12,7 +12,7 @@ import { LOCK_WORD } from '../mapping/lock-segment.ts';
 import { PAGE_WORD } from '../mapping/participant-page.ts';
 import type { ParticipantPages } from '../mapping/participant-pages.ts';
 import type { ChannelMemory } from './channel-memory.ts';
-import { type FrameFields, writeDescriptor, writeSequence } from './descriptor.ts';
+import { type FrameFields, NO_FIELDS, writeDescriptor, writeSequence } from './descriptor.ts';
 import { Pins } from './pins.ts';
 import {
   aheadOf,
@@ -81,7 +81,7 @@ export class ChannelPublisher {
   constructor(memory: ChannelMemory, pages: ParticipantPages, identity: PublisherIdentity, nowNs: () => number) {
     this.#memory = memory;
     this.#pages = pages;
-    this.#pins = new Pins(memory.lock, pages, memory.geometry.slots);
+    this.#pins = new Pins(memory.lock, pages);
     this.#writing = writingWord(identity.index, identity.generation);
     this.#nowNs = nowNs;
     this.#descriptorFields = { payloadBytes: 0, flags: 0, tokenLow: 0, tokenHigh: 0, publishedNs: 0 };
@@ -180,7 +180,7 @@ export class ChannelPublisher {
       const pending = ahead >= 0 && ahead <= this.#memory.geometry.slots;
       if (pending || (ahead < 0 && this.#next + ahead >= unreadFrom)) return LoanRefusal.noSlot;
     }
-    if (this.#pins.pinned(slot)) return LoanRefusal.noSlot;
+    if (this.#pins.pinned(seen)) return LoanRefusal.noSlot;
     if (!cas32(descriptors, at, seen, this.#writing)) return LoanRefusal.noSlot;
     return this.#confirmMark(slot, at, seen);
   }
@@ -193,7 +193,7 @@ export class ChannelPublisher {
   #confirmMark(slot: number, at: number, seen: number): number {
     let refusal: number = slot;
     if (!this.#pages.refresh()) refusal = this.#pageMissing();
-    else if (this.#pins.pinned(slot)) refusal = LoanRefusal.noSlot;
+    else if (this.#pins.pinned(seen)) refusal = LoanRefusal.noSlot;
     else if (!this.holdsLease) refusal = LoanRefusal.lost;
     // Whoever wanted the frame in it found it marked, and went to sleep until it would be overwritten: it will not.
     if (refusal !== slot && cas32(this.#memory.descriptors, at, this.#writing, seen)) this.wake();
@@ -222,7 +222,7 @@ export class ChannelPublisher {
 
   /** Publishes the end of the stream in a loaned slot. */
   publishEnd(slot: number): number | null {
-    const sequence = this.#publish(slot, 0, FrameFlags.endOfStream, {});
+    const sequence = this.#publish(slot, 0, FrameFlags.endOfStream, NO_FIELDS);
     if (sequence === null) return null;
     store32(this.#memory.lock.words, LOCK_WORD.endedAt, low32(sequence));
     add32(this.#memory.lock.words, LOCK_WORD.endMarks, 1);
@@ -279,18 +279,19 @@ export class ChannelPublisher {
   #offer(slot: number, at: number, sequence: number): number {
     const memory = this.#memory;
     const { descriptors, ring } = memory;
-    writeSequence(memory, slot, sequence);
-    const published = publishedWord(sequence);
-    if (sequence % 2 ** 31 === 0) memory.raiseEra(eraOf(sequence));
-    if (!cas32(descriptors, at, this.#writing, published)) return LOST;
+    if (load32(descriptors, at) !== this.#writing) return LOST;
+    if (low32(sequence) << 1 === 0) memory.raiseEra(eraOf(sequence));
     const index = memory.ringIndex(sequence);
     const lap = lapOf(sequence, memory.geometry.ringEntries);
     const entry = load32(ring, index);
+    if (ringLap(entry) !== previousLap(lap)) return BEATEN;
+    const published = publishedWord(sequence);
+    writeSequence(memory, slot, sequence);
+    // A plain store will do: nobody else changes the state of a slot that is WRITING while its owner lives.
+    storeAhead32(descriptors, at, published);
     // IMPORTANT: the ring entry decides. Whoever moves it from the lap before owns the number; a predecessor that lost its lease
     // and comes late finds another lap there, and its frame is shown to nobody.
-    if (ringLap(entry) === previousLap(lap) && cas32(ring, index, entry, ringWord(lap, slot))) {
-      return PUBLISHED;
-    }
+    if (cas32(ring, index, entry, ringWord(lap, slot))) return PUBLISHED;
     return cas32(descriptors, at, published, this.#writing) ? BEATEN : LOST;
   }
 

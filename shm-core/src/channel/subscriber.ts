@@ -1,6 +1,6 @@
 /**
- * A subscriber's side of a channel (docs/PROTOCOL.md, "READER ALGORITHM"): find the next frame, pin its slot, look again, release. It writes
- * nothing but its own page. No await, no RPC; every loop is bounded by the number of slots.
+ * A subscriber's side of a channel (docs/PROTOCOL.md, "READER ALGORITHM"): pin the next frame, find it, look whether its slot still has it,
+ * release. It writes nothing but its own page. No await, no RPC; every loop is bounded by the number of slots.
  */
 import { cas32, load32, store32 } from '../layout/control-words.ts';
 import { FrameFlags } from '../layout/regions.ts';
@@ -8,6 +8,7 @@ import { low32 } from '../layout/sequence.ts';
 import { PAGE_WORD, type ParticipantPage } from '../mapping/participant-page.ts';
 import type { ChannelMemory } from './channel-memory.ts';
 import { descriptorFlags, descriptorTokenHigh, descriptorTokenLow, hasSequence } from './descriptor.ts';
+import { OwnPins } from './own-pins.ts';
 import { lapOf, previousLap, publishedWord, ringLap, ringSlot } from './words.ts';
 
 /** What `take` found when it is not a slot. All are negative. */
@@ -21,15 +22,25 @@ export const TakeOutcome = {
 
 export type SubscribeMode = 'latest' | 'queue';
 
-const PIN_WORDS = 32;
+/** Looks that find nothing between two looks at `head`, which the publisher writes for every frame. */
+const LOOKS_PER_HEAD = 256;
+
+export interface SubscriberOptions {
+  readonly mode: SubscribeMode;
+  /** How many frames from before the join the broker granted. */
+  readonly history: number;
+  /** Frames that may be held at once, as the broker granted. */
+  readonly maxPins: number;
+  /** Rings whoever publishes now. */
+  readonly ringPublisher: () => void;
+}
 
 export class ChannelSubscriber {
   readonly #memory: ChannelMemory;
   readonly #page: ParticipantPage;
+  readonly #pins: OwnPins;
   readonly #latest: boolean;
   readonly #ringPublisher: () => void;
-  /** What this subscriber has pinned: the page’s pins have no other writer. */
-  readonly #pins = new Int32Array(PIN_WORDS);
   #cursor: number;
   /**
    * The newest frame when this joined. Until the first frame is taken, those up to here may have gone already: a history is what is
@@ -40,23 +51,16 @@ export class ChannelSubscriber {
   #taken = 0;
   #lost = 0;
   #skipped = 0;
-  #pinned = 0;
   #waits = 0;
+  #idleLooks = 0;
   #tokenLow = 0;
   #tokenHigh = 0;
-  /** Of the frame pinned last, which may be an end mark: its token counts only if the frame is taken. */
-  #pinnedTokenLow = 0;
-  #pinnedTokenHigh = 0;
   #ended = false;
 
-  /** `history`: how many frames from before the join the broker granted. `ringPublisher` rings whoever publishes now. */
-  constructor(
-    memory: ChannelMemory,
-    page: ParticipantPage,
-    options: { mode: SubscribeMode; history: number; ringPublisher: () => void },
-  ) {
+  constructor(memory: ChannelMemory, page: ParticipantPage, options: SubscriberOptions) {
     this.#memory = memory;
     this.#page = page;
+    this.#pins = new OwnPins(page, options.maxPins, memory.geometry.slots);
     this.#latest = options.mode === 'latest';
     this.#ringPublisher = options.ringPublisher;
     this.#settling = options.history > 0;
@@ -85,23 +89,24 @@ export class ChannelSubscriber {
   }
   /** Frames held now. */
   get pinned(): number {
-    return this.#pinned;
+    return this.#pins.held;
   }
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Takes the next frame (`queue`) or the newest (`latest`): its slot, pinned, or a `TakeOutcome`. Its sequence is `cursor`. */
+  /**
+   * Takes the next frame (`queue`) or the newest (`latest`): its slot, pinned, or a `TakeOutcome`. Its sequence is `cursor`. What is
+   * held must be fewer frames than were granted.
+   */
   take(): number {
     if (this.#ended) return TakeOutcome.ended;
-    const lostBefore = this.#lost;
     const outcome = this.#latest ? this.#takeLatest() : this.#takeNext();
-    if (outcome >= 0) {
-      this.#settling = false;
-      this.#taken += 1;
-      this.#page.setTaken(this.#taken);
-    }
-    if (this.#lost !== lostBefore) this.#page.setLost(this.#lost);
+    if (outcome < 0) return outcome;
+    this.#settling = false;
+    this.#taken += 1;
+    this.#idleLooks = 0;
+    this.#page.setTaken(this.#taken);
     return outcome;
   }
 
@@ -109,29 +114,40 @@ export class ChannelSubscriber {
     const { geometry, ring } = this.#memory;
     for (let tries = 0; tries <= geometry.slots + 1; tries += 1) {
       const next = this.#cursor + 1;
+      this.#want(next);
       const lap = lapOf(next, geometry.ringEntries);
-      const index = this.#memory.ringIndex(next);
-      const entry = load32(ring, index);
+      const entry = load32(ring, this.#memory.ringIndex(next));
       if (ringLap(entry) === previousLap(lap)) {
-        if (((this.#memory.loadHead() - low32(this.#cursor)) | 0) <= 0) return TakeOutcome.nothing;
-        // The head is ahead. Either it was published just now, or the laps have wrapped all the way round.
-        if (ringLap(load32(ring, index)) === previousLap(lap)) this.#skipTo(next);
+        if (!this.#isWholeWrapBehind(next)) return TakeOutcome.nothing;
+        this.#skipTo(next);
       } else if (ringLap(entry) !== lap) {
         this.#skipTo(Math.max(next, this.#memory.wholeHead() - geometry.ringEntries));
-      } else if (!this.#pin(ringSlot(entry), next)) {
+      } else if (!this.#isThere(ringSlot(entry), next)) {
         this.#skipTo(next);
       } else if (!this.#isEnd(ringSlot(entry))) {
         return this.#accept(ringSlot(entry), next);
-      } else if (!this.#passOldEnd(ringSlot(entry), next)) {
+      } else if (!this.#passOldEnd(next)) {
         return this.#end(next);
       }
     }
     return TakeOutcome.again;
   }
 
-  /** Unpins an end mark; true when it is one in the history, after which another publisher went on. */
-  #passOldEnd(slot: number, sequence: number): boolean {
-    this.#unpin(slot);
+  /**
+   * Nothing seems to have been published as `next`. Unless the laps have wrapped all the way round, which `head` tells; it is on a line
+   * that the publisher writes for every frame, so it is looked at now and then, and by who is about to sleep.
+   */
+  #isWholeWrapBehind(next: number): boolean {
+    this.#idleLooks += 1;
+    if (this.#waits === 0 && this.#idleLooks % LOOKS_PER_HEAD !== 0) return false;
+    const { geometry, ring } = this.#memory;
+    if (((this.#memory.loadHead() - low32(next)) | 0) < 0) return false;
+    // The head is ahead. Either `next` was published just now, or it is so.
+    return ringLap(load32(ring, this.#memory.ringIndex(next))) === previousLap(lapOf(next, geometry.ringEntries));
+  }
+
+  /** Passes an end mark; true when it is one in the history, after which another publisher went on. */
+  #passOldEnd(sequence: number): boolean {
     if (sequence > this.#joined || this.#memory.wholeHead() <= sequence) return false;
     this.#cursor = sequence;
     return true;
@@ -140,21 +156,36 @@ export class ChannelSubscriber {
   #takeLatest(): number {
     const { geometry, ring } = this.#memory;
     for (let tries = 0; tries <= geometry.slots + 1; tries += 1) {
-      const newest = this.#memory.loadHead() === low32(this.#cursor) ? this.#cursor : this.#memory.wholeHead();
-      if (newest <= this.#cursor) return TakeOutcome.nothing;
-      const entry = load32(ring, this.#memory.ringIndex(newest));
-      if (ringLap(entry) !== lapOf(newest, geometry.ringEntries)) continue;
-      const slot = ringSlot(entry);
-      if (!this.#pin(slot, newest)) {
-        // Overwritten, and nothing newer yet: whoever overwrites it will ring.
-        if (this.#memory.loadHead() === low32(newest)) return TakeOutcome.nothing;
-        continue;
-      }
-      if (!this.#isEnd(slot)) return this.#accept(slot, newest);
-      this.#unpin(slot);
-      return this.#takeBeforeEnd(newest);
+      const next = this.#cursor + 1;
+      this.#want(next);
+      const entry = load32(ring, this.#memory.ringIndex(next));
+      const isNew = ringLap(entry) !== previousLap(lapOf(next, geometry.ringEntries));
+      if (!isNew && !this.#isWholeWrapBehind(next)) return TakeOutcome.nothing;
+      const newest = isNew && !this.#isPublished(next + 1) ? next : Math.max(next, this.#memory.wholeHead());
+      const outcome = this.#takeNewest(newest);
+      if (outcome !== TakeOutcome.again) return outcome;
     }
     return TakeOutcome.again;
+  }
+
+  /** Whether the ring has frame `sequence`, or a later one in its place. */
+  #isPublished(sequence: number): boolean {
+    const { geometry, ring } = this.#memory;
+    const entry = load32(ring, this.#memory.ringIndex(sequence));
+    return ringLap(entry) !== previousLap(lapOf(sequence, geometry.ringEntries));
+  }
+
+  #takeNewest(newest: number): number {
+    const { geometry, ring } = this.#memory;
+    this.#want(newest);
+    const entry = load32(ring, this.#memory.ringIndex(newest));
+    if (ringLap(entry) !== lapOf(newest, geometry.ringEntries)) return TakeOutcome.again;
+    const slot = ringSlot(entry);
+    if (!this.#isThere(slot, newest)) {
+      // Overwritten, and nothing newer yet: whoever overwrites it will ring.
+      return this.#memory.loadHead() === low32(newest) ? TakeOutcome.nothing : TakeOutcome.again;
+    }
+    return this.#isEnd(slot) ? this.#takeBeforeEnd(newest) : this.#accept(slot, newest);
   }
 
   /** The newest is the end mark: the last picture before it, and before any mark just before it, is still worth showing, once. */
@@ -163,23 +194,24 @@ export class ChannelSubscriber {
     const oldest = Math.max(this.#cursor, end - 1 - geometry.slots);
     let marks = 1;
     for (let last = end - 1; last > oldest; last -= 1) {
+      this.#want(last);
       const entry = load32(ring, this.#memory.ringIndex(last));
-      const there = ringLap(entry) === lapOf(last, geometry.ringEntries) && this.#pin(ringSlot(entry), last);
+      const there = ringLap(entry) === lapOf(last, geometry.ringEntries) && this.#isThere(ringSlot(entry), last);
       if (there && !this.#isEnd(ringSlot(entry))) return this.#accept(ringSlot(entry), last);
       if (!there) break;
-      this.#unpin(ringSlot(entry));
       marks += 1;
     }
     this.#skipTo(Math.max(end - marks, this.#cursor));
     return this.#end(end);
   }
 
-  /** The pinned slot holds frame `sequence`: ours. */
+  /** The slot holds frame `sequence`, which is pinned: ours. */
   #accept(slot: number, sequence: number): number {
     if (sequence > this.#cursor + 1) this.#skipTo(sequence - 1);
     this.#cursor = sequence;
-    this.#tokenLow = this.#pinnedTokenLow;
-    this.#tokenHigh = this.#pinnedTokenHigh;
+    this.#pins.keep(slot);
+    this.#tokenLow = descriptorTokenLow(this.#memory, slot) >>> 0;
+    this.#tokenHigh = descriptorTokenHigh(this.#memory, slot) >>> 0;
     return slot;
   }
 
@@ -200,6 +232,7 @@ export class ChannelSubscriber {
   #end(sequence: number): number {
     this.#cursor = sequence;
     this.#ended = true;
+    this.#pins.wantNothing();
     this.#announceCursor();
     return TakeOutcome.ended;
   }
@@ -208,61 +241,42 @@ export class ChannelSubscriber {
   #skipTo(sequence: number): void {
     const from = this.#settling ? Math.max(this.#cursor, this.#joined) : this.#cursor;
     const missed = Math.max(0, sequence - from);
-    if (this.#latest) this.#skipped += missed;
-    else this.#lost += missed;
     this.#cursor = sequence;
+    if (this.#latest) {
+      this.#skipped += missed;
+    } else {
+      this.#lost += missed;
+      this.#page.setLost(this.#lost);
+    }
     this.#announceCursor();
   }
 
+  /** Pins frame `sequence`, before anything is known of it, and no longer what was wanted before. */
+  #want(sequence: number): void {
+    if (this.#pins.want(sequence)) this.#wakePublisher();
+  }
+
   /**
-   * Pins `slot` and tells whether it holds frame `sequence`, published under a token no older than any seen. If not, it is
-   * unpinned again.
-   * IMPORTANT: pin first, look second. The publisher marks first and looks at pins second; if the look came first here, it could
-   * mark and find no pin in between, and overwrite what is being read.
+   * Whether the slot holds frame `sequence`, which is wanted, published under a token no older than any seen.
+   * IMPORTANT: pinned first, looked at second. The publisher marks first and looks at pins second; if the look came first here, it
+   * could mark and find no pin in between, and overwrite what is being read.
    */
-  #pin(slot: number, sequence: number): boolean {
-    if (slot >= this.#memory.geometry.slots || this.#holds(slot)) return false;
-    this.#storePin(slot, true);
+  #isThere(slot: number, sequence: number): boolean {
+    if (slot >= this.#memory.geometry.slots || this.#pins.holds(slot)) return false;
     const state = load32(this.#memory.descriptors, this.#memory.stateAt(slot));
-    if (state === publishedWord(sequence) && hasSequence(this.#memory, slot, sequence) && this.#tokenIsCurrent(slot)) {
-      this.#pinned += 1;
-      return true;
-    }
-    this.#storePin(slot, false);
-    this.#wakePublisher();
-    return false;
+    return state === publishedWord(sequence) && hasSequence(this.#memory, slot, sequence) && this.#tokenIsCurrent(slot);
   }
 
   #tokenIsCurrent(slot: number): boolean {
     const low = descriptorTokenLow(this.#memory, slot) >>> 0;
     const high = descriptorTokenHigh(this.#memory, slot) >>> 0;
-    this.#pinnedTokenLow = low;
-    this.#pinnedTokenHigh = high;
     return high > this.#tokenHigh || (high === this.#tokenHigh && low >= this.#tokenLow);
-  }
-
-  #holds(slot: number): boolean {
-    return ((this.#pins[slot >> 5] ?? 0) & (1 << (slot & 31))) !== 0;
-  }
-
-  #storePin(slot: number, pinned: boolean): void {
-    const word = slot >> 5;
-    const bit = 1 << (slot & 31);
-    const pins = pinned ? (this.#pins[word] ?? 0) | bit : (this.#pins[word] ?? 0) & ~bit;
-    this.#pins[word] = pins;
-    store32(this.#page.words, PAGE_WORD.pins + word, pins);
-  }
-
-  #unpin(slot: number): void {
-    this.#storePin(slot, false);
-    this.#pinned -= 1;
-    this.#wakePublisher();
   }
 
   /** Lets a taken slot go. Its bytes must be detached before. */
   release(slot: number): void {
-    store32(this.#page.words, PAGE_WORD.cursor, low32(this.#cursor));
-    this.#unpin(slot);
+    this.#pins.release(slot, this.#cursor);
+    this.#wakePublisher();
   }
 
   /** A `block` publisher may be waiting for what was just stored. */

@@ -38,7 +38,7 @@ export const aheadOf = (state: number, sequence: number): number =>
   (((state & SEQUENCE_MASK) - low32(sequence)) << 2) >> 2;
 
 /** The lap of sequence `k` on a ring of `ringEntries`, as a ring entry holds it. */
-export const lapOf = (sequence: number, ringEntries: number): number => Math.floor(sequence / ringEntries) & LAP_MASK;
+export const lapOf = (sequence: number, ringEntries: number): number => (sequence / ringEntries) & LAP_MASK;
 export const ringWord = (lap: number, slot: number): number => ((lap & LAP_MASK) << SLOT_BITS) | slot;
 export const ringLap = (entry: number): number => entry >>> SLOT_BITS;
 export const ringSlot = (entry: number): number => entry & SLOT_MASK;

@@ -1,6 +1,6 @@
 /**
  * Control words: what several processes decide by. They are touched through these functions and in no other way, each of which is
- * one `Atomics` operation. The types have no index signature, so that a plain access does not compile: it could be torn or
+ * one `Atomics` operation (but the two plain ones, which say why). The types have no index signature, so that a plain access does not compile: it could be torn or
  * reordered, and the explorer of interleavings, which steps from one `Atomics` operation to the next, would not see it.
  */
 
@@ -30,6 +30,19 @@ const wide = (words: WideControlWords): BigUint64Array => words as unknown as Bi
 export const load32 = (words: ControlWords, index: number): number => Atomics.load(narrow(words), index);
 export function store32(words: ControlWords, index: number, value: number): void {
   Atomics.store(narrow(words), index, value);
+}
+/**
+ * A plain store, for a word that nobody looks at before he has seen what this thread's next `Atomics` operation stores: that one makes
+ * it visible, and no full barrier is paid for. No other control word may be loaded between the two.
+ */
+export function storeAhead32(words: ControlWords, index: number, value: number): void {
+  const plain = narrow(words);
+  plain[index] = value;
+}
+/** A plain load, for a word that does not change while it can be looked at: what said so was loaded before. */
+export function loadStable32(words: ControlWords, index: number): number {
+  const plain = narrow(words);
+  return plain[index] as number;
 }
 /** Stores `next` if the word is `expected`; tells whether it was. */
 export const cas32 = (words: ControlWords, index: number, expected: number, next: number): boolean =>

@@ -5,12 +5,14 @@
 import { byteField, defineLayout, f64, reserved, u32, u32s, u64 } from './define-layout.ts';
 
 /** Major version: memory of another one is refused. */
-export const ABI_VERSION = 3;
+export const ABI_VERSION = 4;
 /** First word of each region, stored last by the broker: 0 means not ready. */
 export const MAGIC = { channel: 0x4c534843, lock: 0x4c53484c, page: 0x4c534850 } as const;
 
 /** Indices of participants are below this. */
 export const MAX_PARTICIPANTS = 128;
+/** Frames that one subscriber may hold at once: its page has a word for each. */
+export const MAX_PINS = 256;
 /** Slots of a channel: the ring entry has ten bits for a slot, and one value means "no slot". */
 export const MAX_SLOTS = 1022;
 export const USER_METADATA_BYTES = 128;
@@ -55,7 +57,7 @@ export const LOCK_SEGMENT = defineLayout(4096, {
   ),
   maxPins: u32s(
     MAX_PARTICIPANTS,
-    'broker; atomic; slots that participant i may pin at once; one that pins more pins nothing',
+    'broker; atomic; frames that participant i may pin at once: publishers look at that many of its pins',
   ),
   reserved6: reserved(1920),
 });
@@ -78,7 +80,10 @@ export const PARTICIPANT_PAGE = defineLayout(4096, {
   reserved3: reserved(124),
   cursor: u32('participant; atomic; sequence last taken, modulo 2^32'),
   reserved4: reserved(12),
-  pins: u32s(32, 'participant; atomic; bit s mod 32 of word s div 32: slot s is pinned'),
+  pins: u32s(
+    MAX_PINS,
+    'participant; atomic; 0, or the state word of a frame that must not be overwritten, published already or not',
+  ),
   reserved5: reserved(112),
   taken: f64('participant; frames taken; statistics only'),
   lost: f64('participant; frames lost; statistics only'),
@@ -88,7 +93,7 @@ export const PARTICIPANT_PAGE = defineLayout(4096, {
   deadline: u64(
     'participant and broker; atomic; D: end of the hold, ns of CLOCK_MONOTONIC; 2^64 − 16 or more = the hold was removed, and why',
   ),
-  reserved7: reserved(3312),
+  reserved7: reserved(2416),
 });
 
 /** Start of a channel’s data segment. Write attachments: read and write. Read attachments: read. The broker writes it once. */
@@ -108,22 +113,26 @@ export const CHANNEL_HEADER = defineLayout(128, {
   reserved0: reserved(56),
 });
 
-/** One per slot. Fields other than `state` are written while the slot is WRITING and stable while it is published and pinned. */
+/**
+ * One per slot. Fields other than `state` are written while the slot is WRITING and stable while it is published and pinned. All but
+ * the metadata is one cache line.
+ */
 export const FRAME_DESCRIPTOR = defineLayout(256, {
   state: u32('publisher; atomic CAS; 0 free, 01… published or being published, 10… being written, with its owner'),
-  flags: u32('publisher; atomic; bit 0: end of stream, no payload'),
-  sequence: u64('publisher; atomic, each half; from 1'),
-  payloadBytes: u64('publisher; B'),
-  fencingToken: u64('publisher; atomic, each half; token of the lease that wrote the frame'),
+  flags: u32('publisher; bit 0: end of stream, no payload; bits 8 to 15: B of metadata in use, at most 128'),
+  sequence: u64('publisher; from 1'),
+  fencingToken: u64('publisher; token of the lease that wrote the frame'),
   publishedNs: u64('publisher; ns, CLOCK_MONOTONIC'),
+  payloadBytes: u64('publisher; B'),
   capturedNs: u64('publisher; ns, CLOCK_MONOTONIC; 0 = not stated'),
   width: u32('publisher; pixels; 0 = as the channel'),
   height: u32('publisher; pixels; 0 = as the channel'),
   strideBytes: u32('publisher; B; 0 = as the channel'),
   fourcc: u32('publisher; DRM FourCC; 0 = as the channel'),
-  metadataBytes: u32('publisher; B of metadata in use, at most 128'),
-  reserved0: reserved(60),
   metadata: byteField(USER_METADATA_BYTES, 'publisher; the user’s own'),
+  reserved0: reserved(64),
 });
 
 export const FrameFlags = { endOfStream: 1 } as const;
+/** Where the length of the metadata is in `flags`. */
+export const METADATA_BYTES_SHIFT = 8;

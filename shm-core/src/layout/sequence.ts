@@ -9,8 +9,10 @@ const ERA = 2 ** 31;
 /** Sequences stay below this, so that arithmetic on them is exact. */
 export const SEQUENCE_LIMIT = 2 ** 53 - WRAP;
 
-/** The low 32 bits of a sequence, signed, as an Int32Array holds them. */
-export const low32 = (sequence: number): number => (sequence % WRAP) | 0;
+/** The low 32 bits of a sequence, signed, as an Int32Array holds them: `|` takes a number modulo 2^32, and costs no division. */
+export const low32 = (sequence: number): number => sequence | 0;
+/** The high 32 bits. */
+export const high32 = (sequence: number): number => (sequence / WRAP) | 0;
 
 /** The era that belongs to `sequence`. */
 export const eraOf = (sequence: number): number => Math.floor(sequence / ERA);

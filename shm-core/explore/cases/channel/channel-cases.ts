@@ -70,7 +70,7 @@ function channelModel(code: CodeUnderTest, channel: ChannelCase): Model {
       },
     ],
     watched: [headWord, ...subscribers.map(pinsOf)],
-    final: (state) => judge(state, { publishers, subscribers, block: plan.block }),
+    final: (state) => judge(code, state, { publishers, subscribers, block: plan.block }),
   };
 }
 
@@ -95,7 +95,7 @@ interface Cast {
   readonly block: boolean;
 }
 
-function judge(state: FinalState, { publishers, subscribers, block }: Cast): string | null {
+function judge(code: CodeUnderTest, state: FinalState, { publishers, subscribers, block }: Cast): string | null {
   const endings = publishers.map((name): [string, Ending | undefined] => [name, state.endings[name]]);
   const died = endings.some(([, ending]) => ending?.how === 'dead');
   const sleeping = endings.find(([name, ending]) => ending?.how === 'waiting' && (name === 'P1' || died));
@@ -107,7 +107,8 @@ function judge(state: FinalState, { publishers, subscribers, block }: Cast): str
   for (const name of subscribers) {
     const wrong = judgeSubscriber(state.endings[name]?.report as SubscriberReport, { published, newest, died, block });
     if (wrong !== null) return `${name}: ${wrong}`;
-    if (state.value(pinsOf(name)) !== 0) return `${name}: a pin is left`;
+    const { cursor } = state.endings[name]?.report as SubscriberReport;
+    if (state.value(pinsOf(name)) !== code.publishedWord(cursor + 1)) return `${name}: a pin is left, or none is ahead`;
   }
   return null;
 }

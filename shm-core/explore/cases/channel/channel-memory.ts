@@ -26,6 +26,8 @@ export interface ChannelPlan {
 const MAPPING_ID = 7n;
 const BELL = new Uint8Array(16).fill(9);
 export const GENERATION = 1;
+/** Frames that a subscriber may hold. */
+export const MAX_PINS = 1;
 
 export const headWord: WordRef = { segment: 'lock', word: 'head' };
 export const pinsOf = (name: string): WordRef => ({ segment: `page.${name}`, word: 'pins[0]' });
@@ -74,7 +76,7 @@ export function channelSegments(code: CodeUnderTest, plan: ChannelPlan): Segment
     const page = new code.ParticipantPage(new ScratchRange(initial));
     page.initialise({ mappingId: MAPPING_ID, index, generation: GENERATION, bell: BELL, cursor: 0 });
     const reads = role === 'subscriber';
-    lock.setLive(index, { generation: GENERATION, maxPins: reads ? 1 : 0, counted: reads && plan.block });
+    lock.setLive(index, { generation: GENERATION, maxPins: reads ? MAX_PINS : 0, counted: reads && plan.block });
     return { name: `page.${name}`, initial, controlWords: controlWordsOf(PARTICIPANT_PAGE) };
   });
   return [

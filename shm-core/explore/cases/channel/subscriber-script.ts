@@ -5,7 +5,7 @@
 import type { ChannelSubscriber, SubscribeMode } from '../../../src/channel/subscriber.ts';
 import type { CodeUnderTest } from '../../code-under-test.ts';
 import type { World } from '../../engine/world.ts';
-import { bellOf, type ChannelPlan, openChannel } from './channel-memory.ts';
+import { bellOf, type ChannelPlan, MAX_PINS, openChannel } from './channel-memory.ts';
 import { payloadOf } from './publisher-script.ts';
 
 export interface SubscriberPlan extends ChannelPlan {
@@ -31,7 +31,12 @@ export function runSubscriber(code: CodeUnderTest, world: World, plan: Subscribe
   const ringPublisher = (): void => world.store(bellOf(plan.rings), 1);
   const memory = openChannel(code, world, plan);
   const page = new code.ParticipantPage(world.range(`page.${own.name}`));
-  const subscriber = new code.ChannelSubscriber(memory, page, { mode: plan.mode, history: 0, ringPublisher });
+  const subscriber = new code.ChannelSubscriber(memory, page, {
+    mode: plan.mode,
+    history: 0,
+    maxPins: MAX_PINS,
+    ringPublisher,
+  });
   const taken: [number, number][] = [];
   const progress = (stage: string): void => {
     const missed = subscriber.lost + subscriber.skipped;

@@ -111,12 +111,13 @@ export class InMemoryChannel {
   /** Joined, as far as the broker is concerned; what is returned is the subscriber's first look. */
   async admit(index: number, mode: SubscribeMode = 'queue', history = 0): Promise<() => ChannelSubscriber> {
     const counted = mode === 'queue' && this.memory.geometry.block;
-    await this.#join(index, { counted, history, maxPins: this.memory.geometry.slots });
+    const maxPins = this.memory.geometry.slots;
+    await this.#join(index, { counted, history, maxPins });
     const ringPublisher = (): void => void this.rung.push(-1);
-    return () => new ChannelSubscriber(this.memory, this.#page(index), { mode, history, ringPublisher });
+    return () => new ChannelSubscriber(this.memory, this.#page(index), { mode, history, maxPins, ringPublisher });
   }
 
-  /** First byte of a slot's payload is what tests write and compare. */
+  /** A byte of the descriptor’s reserved room is what tests write and compare. */
   fill(slot: number, value: number): void {
     this.memory.descriptorBytes[slot * 256 + 250] = value;
   }
