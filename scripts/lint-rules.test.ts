@@ -56,6 +56,7 @@ const REFUSED: readonly (readonly [folder: string, specifier: string, message: s
   ['client-sdk/src', '../../broker/src/x.ts', PUBLIC_ENTRY],
   ['cli/src', '@leasehold/shm-core', CLI],
   ['cli/src', '@leasehold/proto', CLI],
+  ['cli/src/bench', 'koffi', ONLY_OS_IMPORTS_KOFFI],
   ['tests/crash', '../../broker/src/x.ts', PUBLIC_ENTRY],
   ['tests/crash', '../../shm-core/dist/x.js', PUBLIC_ENTRY],
 ];
@@ -74,6 +75,7 @@ const ALLOWED: readonly (readonly [folder: string, specifier: string])[] = [
   ['client-sdk/src', '@leasehold/shm-core'],
   ['cli/src', '@leasehold/broker'],
   ['cli/src', '@leasehold/client'],
+  ['cli/src/bench', '@leasehold/shm-core/internal'],
   ['tests/crash', '@leasehold/client'],
 ];
 

@@ -1,9 +1,12 @@
 /** The other half of `Member`: a program that answers questions, and ends when nobody can ask any more. */
 import type { Answered, Asked } from './processes.ts';
 
-/** Answers every question with what `answer` returns, or with its error. */
-export function answerQuestions<Question>(answer: (question: Question) => unknown): void {
-  process.once('disconnect', () => process.exit(0));
+/** Answers every question with what `answer` returns, or with its error. `leave`: what to do when nobody is left to ask. */
+export function answerQuestions<Question>(
+  answer: (question: Question) => unknown,
+  leave: () => void = () => process.exit(0),
+): void {
+  process.once('disconnect', leave);
   process.on('message', async ({ number, question }: Asked) => {
     reply({ number, ...(await outcomeOf(() => answer(question as Question))) });
   });

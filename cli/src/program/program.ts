@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import * as bench from '../commands/bench.ts';
 import * as create from '../commands/create.ts';
 import * as demo from '../commands/demo.ts';
 import * as doctor from '../commands/doctor.ts';
@@ -49,6 +50,7 @@ const COMMANDS: readonly CommandModule[] = [
   revoke,
   markClean,
   doctor,
+  bench,
 ];
 
 const EXAMPLES = `

@@ -1,0 +1,51 @@
+/** The options of the benchmark, for `leasehold bench` and for whoever adds peers to it, and what is done with the report. */
+import { writeFileSync } from 'node:fs';
+import type { CliContext } from '../program/context.ts';
+import { UsageError } from '../program/errors.ts';
+import { colorsFor } from '../program/output.ts';
+import { naming, parseChoice } from '../program/parse.ts';
+import type { Peer } from './peer.ts';
+import { printReport } from './print-report.ts';
+import { GROUPS, type Group, type Report } from './report-model.ts';
+import { runBench } from './run-bench.ts';
+
+/** As commander leaves them. */
+export interface BenchFlags {
+  readonly quick?: boolean;
+  readonly json?: string;
+  readonly compare?: string;
+  readonly only?: string;
+}
+
+/** Measures, prints, and writes what was asked for. @throws UsageError; whatever ended the run. */
+export async function bench(flags: BenchFlags, context: CliContext, peers: readonly Peer[] = []): Promise<Report> {
+  const only = flags.only === undefined ? undefined : naming('--only', parseGroups)(flags.only);
+  const { json } = flags;
+  // Found out before ten minutes of measuring, not after.
+  if (json !== undefined) naming('--json', requireWritable)(json);
+  const { dim } = colorsFor(context, 'stderr');
+  const report = await runBench({
+    quick: flags.quick === true,
+    ...(only !== undefined && { only }),
+    peers,
+    signal: context.signal,
+    say: (text) => void context.stderr.write(`${dim(`bench: ${text}`)}\n`),
+  });
+  printReport(context, report);
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+  return report;
+}
+
+/** @throws UsageError */
+function parseGroups(text: string): readonly Group[] {
+  return text.split(',').map((word) => parseChoice(word.trim(), GROUPS));
+}
+
+/** @throws UsageError */
+function requireWritable(path: string): void {
+  try {
+    writeFileSync(path, '', { flag: 'a' });
+  } catch (cause) {
+    throw new UsageError(`${path} cannot be written: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+}

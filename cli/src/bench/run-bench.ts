@@ -1,0 +1,120 @@
+/**
+ * One run: a broker of its own in a temporary directory, its scenarios in interleaved rounds, a report. However it ends, what it
+ * started is ended and its directory is removed before this returns.
+ */
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startBroker } from './broker-process.ts';
+import { handOffScenarios } from './hand-off/hand-off-scenario.ts';
+import { peerScenarios } from './hand-off/peer-scenario.ts';
+import { chooseCores, describeMachine } from './machine.ts';
+import type { Peer } from './peer.ts';
+import { Crew } from './processes.ts';
+import { GROUPS, type Group, REPORT_FORMAT, type Report, type Result } from './report-model.ts';
+import type { Lab, Scenario } from './scenario.ts';
+
+const ROUNDS = 10;
+const QUICK_ROUNDS = 1;
+
+export interface RunOptions {
+  readonly quick: boolean;
+  /** Absent: all. */
+  readonly only?: readonly Group[];
+  /** Measured beside Leasehold. */
+  readonly peers?: readonly Peer[];
+  /** Aborted: the run ends, with its reason. */
+  readonly signal: AbortSignal;
+  /** Told what is going on. */
+  readonly say: (text: string) => void;
+}
+
+export async function runBench(options: RunOptions): Promise<Report> {
+  options.signal.throwIfAborted();
+  const startedAt = new Date().toISOString();
+  const startedMs = performance.now();
+  const cores = chooseCores();
+  const machine = describeMachine(cores);
+  const rounds = options.quick ? QUICK_ROUNDS : ROUNDS;
+  const results = await inLab({ cores, rounds, options }, (lab) => measureAll(lab, options));
+  const tookSeconds = (performance.now() - startedMs) / 1_000;
+  return { format: REPORT_FORMAT, machine, startedAt, tookSeconds, quick: options.quick, rounds, results };
+}
+
+interface LabOptions extends Pick<Lab, 'cores' | 'rounds'> {
+  readonly options: RunOptions;
+}
+
+/** Whatever `work` starts in the lab is ended when it is over. */
+async function inLab<T>({ cores, rounds, options }: LabOptions, work: (lab: Lab) => Promise<T>): Promise<T> {
+  const { quick, signal, say } = options;
+  const directory = await mkdtemp(join(tmpdir(), 'lh-bench-'));
+  // A second Ctrl-C ends this process on the spot.
+  const removeNow = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', removeNow);
+  const crew = new Crew();
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort);
+  try {
+    const working = async (): Promise<T> => {
+      const { runtimeDir } = await startBroker(crew, directory);
+      return work({ crew, runtimeDir, directory, cores, quick, rounds, signal });
+    };
+    return await Promise.race([working(), aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    const ended = await crew.close();
+    await rm(directory, { recursive: true, force: true });
+    process.off('exit', removeNow);
+    if (signal.aborted) say(`interrupted: the ${ended} processes that were running are ended`);
+  }
+}
+
+async function measureAll(lab: Lab, options: RunOptions): Promise<readonly Result[]> {
+  const { say } = options;
+  const scenarios = await makeScenarios(lab, options);
+  try {
+    for (const scenario of scenarios) await scenario.open();
+    const repeated = scenarios.filter(({ when }) => when === 'every-round');
+    for (let round = 0; round <= lab.rounds; round += 1) {
+      say(round === 0 ? 'a round to warm up' : `round ${round} of ${lab.rounds}`);
+      for (const scenario of orderOf(repeated, round)) await measure(scenario, round > 0, lab);
+    }
+    for (const scenario of scenarios.filter(({ when }) => when === 'once')) {
+      say(scenario.name);
+      await measure(scenario, true, lab);
+    }
+    return inOrder(scenarios.flatMap((scenario) => scenario.results()));
+  } finally {
+    for (const scenario of scenarios) await scenario.close();
+  }
+}
+
+async function measure(scenario: Scenario, counted: boolean, { signal }: Lab): Promise<void> {
+  signal.throwIfAborted();
+  try {
+    await scenario.measure(counted);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`${scenario.name}: ${why}`, { cause });
+  }
+}
+
+async function makeScenarios(lab: Lab, { only = GROUPS, peers = [], say }: RunOptions): Promise<readonly Scenario[]> {
+  const scenarios: Scenario[] = [...handOffScenarios(lab)];
+  if (only.includes('hand-off')) scenarios.push(...(await peerScenarios(lab, peers, say)));
+  return scenarios.filter(({ group }) => only.includes(group));
+}
+
+/** Another first one in every round, and backwards in every other one, so that none always follows the same one. */
+function orderOf(scenarios: readonly Scenario[], round: number): readonly Scenario[] {
+  // Coprime to most lengths: the rounds begin all over the list.
+  const start = (round * 7) % Math.max(1, scenarios.length);
+  const order = [...scenarios.slice(start), ...scenarios.slice(0, start)];
+  return round % 2 === 0 ? order : order.reverse();
+}
+
+const inOrder = (results: readonly Result[]): readonly Result[] =>
+  [...results].sort((left, right) => GROUPS.indexOf(left.group) - GROUPS.indexOf(right.group));
