@@ -3,6 +3,7 @@ export { type BenchProgram, runBenchProgram } from './bench-program.ts';
 export { chooseCores, describeMachine } from './machine.ts';
 export { distribution } from './measure.ts';
 export type { Peer, PeerWaiting, PingPong } from './peer.ts';
+export { parseReport, readReport } from './read-report.ts';
 export {
   type Distribution,
   GROUPS,

@@ -30,7 +30,8 @@ export function durationText(ns: number): string {
 export function figureText(value: number, unit: Unit): string {
   if (unit === 'ns') return durationText(value);
   if (unit === '%') return `${precise(value, 2)} %`;
-  return unit === 'B' ? scaled(value, 'B', 3) : scaled(value, unit, 3);
+  // Whoever reads the figure knows what is counted.
+  return scaled(value, unit === 'frames/s' || unit === 'calls/s' ? '/s' : unit, 3);
 }
 
 export const countText = (count: number): string => count.toLocaleString('en-US');

@@ -8,11 +8,13 @@ import { FONT_FAMILY, type Theme, WIDTH } from './theme.ts';
 export interface Drawing {
   readonly height: number;
   readonly option: EChartsCoreOption;
-  /** For those who do not see it. */
+  /** What it shows, in a line. */
+  readonly title: string;
+  /** Its figures, for those who do not see it. */
   readonly description: string;
 }
 
-export function drawSvg({ height, option, description }: Drawing, theme: Theme): string {
+export function drawSvg({ height, option, title, description }: Drawing, theme: Theme): string {
   use([CustomChart, LineChart, ScatterChart, GraphicComponent, GridComponent, TitleComponent, SVGRenderer]);
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
   try {
@@ -21,7 +23,7 @@ export function drawSvg({ height, option, description }: Drawing, theme: Theme):
       textStyle: { fontFamily: FONT_FAMILY, color: theme.text },
       ...option,
     });
-    return described(withoutInteraction(chart.renderToSVGString()), description);
+    return described(withoutInteraction(chart.renderToSVGString()), title, description);
   } finally {
     // It holds a timer, which would keep the process alive.
     chart.dispose();
@@ -36,7 +38,8 @@ function withoutInteraction(svg: string): string {
     .trimEnd()}\n`;
 }
 
-function described(svg: string, description: string): string {
-  const text = description.replace(/[&<>]/g, (sign) => `&#${sign.codePointAt(0)};`);
-  return svg.replace(/^<svg[^>]*>/, (tag) => `${tag.slice(0, -1)} role="img">\n<title>${text}</title>`);
+function described(svg: string, title: string, description: string): string {
+  const escaped = (text: string): string => text.replace(/[&<>]/g, (sign) => `&#${sign.codePointAt(0)};`);
+  const words = `<title>${escaped(title)}</title>\n<desc>${escaped(description)}</desc>`;
+  return svg.replace(/^<svg[^>]*>/, (tag) => `${tag.slice(0, -1)} role="img">\n${words}`);
 }

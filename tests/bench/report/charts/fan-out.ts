@@ -24,20 +24,18 @@ export function fanOut(report: Report, theme: Theme): Drawing | null {
   const waitings = [...new Set(points.map(({ waiting }) => waiting))];
   const lines = waitings.map((waiting) => points.filter((point) => point.waiting === waiting));
   const height = PLOT.top + PLOT.height + BOTTOM;
-  const title = 'from publish to the last subscriber that holds the frame; dot p50, line to p99';
+  const words = 'from publish to the last subscriber that holds the frame; dot p50, line to p99';
   return {
     height,
-    description: `${title}: ${points.map((point) => `${point.waiting} ${point.subscribers}: ${durationText(point.p50)}`).join(', ')}.`,
+    title: 'Fan-out: from publish to the last of 1 to 16 subscribers',
+    description: `p50: ${points.map((point) => `${point.waiting} ${point.subscribers}: ${durationText(point.p50)}`).join(', ')}.`,
     option: {
       grid: { ...PLOT },
       xAxis: countAxis(counts, theme),
       yAxis: timeAxis(decadesOf(points.flatMap(({ p50, p99 }) => [p50, p99])), TICKS_MAX, theme),
-      series: lines.flatMap((line, index) => [
-        tails(line, counts, colorOfLine(index, theme)),
-        dots(line, counts, colorOfLine(index, theme)),
-      ]),
+      series: lines.flatMap((line) => [tails(line, counts, theme.ours), dots(line, counts, theme.ours)]),
       graphic: [
-        wordsAt({ text: title, x: 2, y: 14, color: theme.text, bold: true }),
+        wordsAt({ text: words, x: 2, y: 14, color: theme.text, bold: true }),
         wordsAt({
           text: 'subscribers',
           x: PLOT.left + PLOT.width / 2,
@@ -56,9 +54,6 @@ function pointOf({ id, distribution }: Result): readonly Point[] {
   if (group !== 'fan-out' || who !== 'leasehold' || waiting === undefined || distribution === undefined) return [];
   return [{ waiting, subscribers: Number(subscribers), p50: distribution.p50, p99: distribution.p99 }];
 }
-
-const colorOfLine = (index: number, theme: Theme): string =>
-  [theme.ours, theme.rival, theme.limit][index] ?? theme.peer;
 
 const countAxis = (counts: readonly number[], theme: Theme): object => ({
   type: 'category',

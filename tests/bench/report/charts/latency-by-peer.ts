@@ -36,6 +36,7 @@ export function latencyByPeer(report: Report, theme: Theme): Drawing {
   const height = TOP + rows.length * ROW_HEIGHT + BOTTOM;
   return {
     height,
+    title: 'One-way latency by who hands over, for 4 KiB and for 8.3 MB',
     description: describe(rows, panels),
     option: {
       grid: panels.map((_, panel) => ({ ...placeOf(panel), top: TOP, height: rows.length * ROW_HEIGHT })),
@@ -173,5 +174,5 @@ function describe(rows: readonly Row[], panels: readonly (readonly Mark[])[]): s
     const list = marks.map(({ row, p50 }) => `${rows[row]?.label} ${durationText(p50)}`);
     return `${bytesText(PAYLOADS[panel] ?? 0)}: ${list.join(', ')}`;
   });
-  return `One-way latency, p50, by payload. ${parts.join('. ')}.`;
+  return `p50 of ${parts.join('; of ')}.`;
 }

@@ -11,7 +11,7 @@ const BAR_HEIGHT = 15;
 const HEADING = 34;
 const GAP = 22;
 const NAMES_WIDTH = 300;
-const FIGURES_WIDTH = 96;
+const FIGURES_WIDTH = 84;
 
 interface Panel {
   readonly title: string;
@@ -29,7 +29,8 @@ export function throughput(report: Report, theme: Theme): Drawing | null {
     height += HEADING + results.length * ROW_HEIGHT + GAP;
   }
   const graphic = panels.flatMap((panel, index) => panelGraphic(panel, tops[index] ?? 0, theme));
-  return { height, description: panels.map(describe).join(' '), option: { graphic } };
+  const title = 'Throughput: small frames, and bytes written and read';
+  return { height, title, description: panels.map(describe).join(' '), option: { graphic } };
 }
 
 function panelsOf({ results }: Report): readonly Panel[] {

@@ -1,0 +1,143 @@
+/** A run as Markdown tables. Each function gives the lines of one block. */
+import type { Group, Report, Result } from 'leasehold/bench';
+import { find, ratioOf } from './lookup.ts';
+import { handOffId, isLimit, partsOf, spins, type Way, waitingText, wayName, waysOf } from './names.ts';
+import { bytesText, countText, figureText, mainFigure, microseconds, threeDigits } from './text.ts';
+
+type Lines = readonly string[];
+
+/** The first `texts` columns hold words, the others figures. */
+export function table(head: readonly string[], texts: number, rows: readonly (readonly string[])[]): Lines {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const rule = head.map((_, column) => (column < texts ? '---' : '--:'));
+  return [line(head), line(rule), ...rows.map(line)];
+}
+
+const BARE = 'hand-off/atomics/spin/8';
+
+const againstAtomics = (report: Report, id: string): string => {
+  const ratio = ratioOf(report, id, BARE);
+  return ratio === null ? '' : `${threeDigits(ratio)} ×`;
+};
+
+/** A row for each way: what fits on a first page. */
+export function shortHandOffs(report: Report): Lines {
+  const payloads = [4_096, 8_294_400];
+  const head = payloads.flatMap((bytes) => [`${bytesText(bytes)}: p50`, 'p99', '× Atomics']);
+  const ways = waysOf(report).filter((way) => !isLimit(way) || find(report, handOffId(way, 8)) !== null);
+  const rows = ways.map((way) => {
+    const cells = payloads.flatMap((payloadBytes) => {
+      const id = handOffId(way, isLimit(way) ? 8 : payloadBytes);
+      const distribution = find(report, id)?.distribution;
+      if (distribution === undefined) return ['', '', ''];
+      return [microseconds(distribution.p50), microseconds(distribution.p99), againstAtomics(report, id)];
+    });
+    return [isLimit(way) ? `${wayName(way)} (one word)` : wayName(way), waitingText(way.waiting), ...cells];
+  });
+  const spinning = ways.flatMap((way, index) => (spins(way) ? [rows[index] ?? []] : []));
+  const sleeping = ways.flatMap((way, index) => (spins(way) ? [] : [rows[index] ?? []]));
+  return table(['one way, µs', 'waiting', ...head], 2, [...spinning, ...sleeping]);
+}
+
+export function allHandOffs(report: Report): Lines {
+  const rows = ofGroup(report, 'hand-off').flatMap(({ id, distribution }) => {
+    const parts = partsOf(id);
+    if (parts === null || distribution === undefined) return [];
+    const { p50, p99, p999, max, n } = distribution;
+    const figures = [p50, p99, p999, max].map(microseconds);
+    return [
+      [
+        wayName(parts),
+        waitingText(parts.waiting),
+        bytesText(parts.payloadBytes),
+        ...figures,
+        countText(n),
+        againstAtomics(report, id),
+      ],
+    ];
+  });
+  const head = ['one way, µs', 'waiting', 'payload', 'p50', 'p99', 'p99.9', 'max', 'n', 'p50 × Atomics'];
+  return table(head, 3, rows);
+}
+
+/** What decided each figure: one row for each way. */
+export function handOffSettings(report: Report): Lines {
+  const rows = waysOf(report).map((way) => {
+    const result = resultsOf(report, way)[0];
+    return [wayName(way), waitingText(way.waiting), result === undefined ? '' : settingsText(result, VARIED)];
+  });
+  return table(['who', 'waiting', 'settings'], 3, rows);
+}
+
+/** Columns of their own, or of the id. */
+const VARIED: readonly string[] = ['waiting', 'payloadBytes', 'wait', 'views'];
+
+const resultsOf = ({ results }: Report, way: Way): readonly Result[] =>
+  results.filter(({ id }) => {
+    const parts = partsOf(id);
+    return parts !== null && handOffId(parts, 0) === handOffId(way, 0);
+  });
+
+const settingsText = ({ settings }: Result, without: readonly string[] = []): string =>
+  Object.entries(settings)
+    .filter(([name]) => !without.includes(name))
+    .map(([name, value]) =>
+      name === 'settings' ? `${value}` : `${spaced(name)}: ${typeof value === 'number' ? countText(value) : value}`,
+    )
+    .join('; ');
+
+/** `inFlight`: in flight. */
+const spaced = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
+const ofGroup = ({ results }: Report, group: Group): readonly Result[] =>
+  results.filter((result) => result.group === group);
+
+/** A row for each figure of a group, by its id; what is a distribution comes first. */
+export function groupTable(report: Report, group: Group): Lines {
+  const results = ofGroup(report, group);
+  if (results.length === 0) return ['Not measured in this run.'];
+  const name = ({ id }: Result): string => `\`${id.slice(group.length + 1)}\``;
+  const details = (result: Result): string => [settingsText(result), result.note ?? ''].filter(Boolean).join('. ');
+  const distributions = results.flatMap((result) => {
+    const { distribution, unit } = result;
+    if (distribution === undefined) return [];
+    const { p50, p99, p999, max, n } = distribution;
+    return [
+      [name(result), ...[p50, p99, p999, max].map((sample) => figureText(sample, unit)), countText(n), details(result)],
+    ];
+  });
+  const values = results
+    .filter(({ distribution }) => distribution === undefined)
+    .map((result) => [name(result), unitText(result), details(result)]);
+  const lines: string[] = [];
+  if (distributions.length > 0) {
+    lines.push(...figureTable(['what', 'p50', 'p99', 'p99.9', 'max', 'n', 'settings'], distributions));
+  }
+  if (values.length > 0)
+    lines.push(...(lines.length > 0 ? [''] : []), ...figureTable(['what', 'figure', 'settings'], values));
+  return lines;
+}
+
+/** Words in the first column and in the last one. */
+function figureTable(head: readonly string[], rows: readonly (readonly string[])[]): Lines {
+  const [first = '', , ...rest] = table(head, 1, rows);
+  const rule = head.map((_, column) => (column === 0 || column === head.length - 1 ? '---' : '--:'));
+  return [first, `| ${rule.join(' | ')} |`, ...rest];
+}
+
+function unitText(result: Result): string {
+  const counted = result.unit === 'frames/s' ? ' frames/s' : result.unit === 'calls/s' ? ' calls/s' : '';
+  const text = figureText(mainFigure(result), result.unit);
+  return counted === ''
+    ? text
+    : `${text.replace(/ ?([kMG]?)\/s$/, (_, prefix: string) => (prefix === '' ? '' : ` ${prefix}`))}${counted}`;
+}
+
+export function machineLine({ machine, startedAt, rounds, tookSeconds, quick }: Report): string {
+  const { cpuModel, cpuCount, memoryBytes, kernel, node, cores } = machine;
+  const pinned = cores === null ? 'not pinned' : `the two sides pinned to cores ${cores[0]} and ${cores[1]}`;
+  const memory = `${Math.round(memoryBytes / 2 ** 30)} GiB`;
+  const warning = quick ? ' **A quick run: its figures mean little.**' : '';
+  return `${cpuModel}, ${cpuCount} cores (${pinned}), ${memory}, Linux ${kernel}, Node ${node}; ${startedAt.slice(0, 10)}, ${rounds} interleaved rounds after one that is not counted, ${tookSeconds.toFixed(0)} s.${warning}`;
+}
