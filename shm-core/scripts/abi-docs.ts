@@ -114,8 +114,9 @@ sequence n is (k − n) modulo 2^30, as a signed 30-bit number.
 head h, the entry at which frame h + d (d = 1 … R) will be has the lap before that frame's, and slot ${NO_SLOT} (no slot; N is at most ${MAX_SLOTS}).
 Examples with R = 8: frame 21 in slot 6 is \`${hex32(ringWord(2, 6))}\`; lap 1 and no slot is \`${hex32(ringWord(1, NO_SLOT))}\`.
 
-**Pins**: slot s is bit s mod 32 of \`pins[s div 32]\`. **\`live\`, \`counted\`**: participant i is bit i mod 32 of word i div 32; indices are below
-${MAX_PARTICIPANTS}. **Metadata**: the first \`metadataBytes\` of ${USER_METADATA_BYTES}. **FourCC**: the first character in the low byte. **\`flags\`**: bit 0 is the end mark.
+**Pins**: each word of \`pins\` is 0 or the state word of a published frame: frame 5 is pinned by \`${hex32(publishedWord(5))}\`. **\`live\`, \`counted\`**: participant i is bit i mod 32 of word i div 32; indices are below
+${MAX_PARTICIPANTS}. **Metadata**: as many of the ${USER_METADATA_BYTES} bytes as \`flags\` says. **FourCC**: the first character in the low byte. **\`flags\`**: bit 0 is the end mark, bits 8 to 15
+are the length of the metadata.
 
 **\`holder\`**: 0, or index + 1 (8 bits, 63–56), generation (24 bits, 55–32), serial (32 bits, 31–0). Compare it with \`hold_id\` of
 PublisherPromoted as a whole; nobody takes it apart. **\`fencingToken\`**: epoch (16 bits, 63–48), counter (48 bits).

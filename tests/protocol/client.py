@@ -26,18 +26,19 @@ import zlib
 PACKET_BYTES_MAX = 4096
 DESCRIPTORS_MAX = 66
 LOOK_AGAIN_S = 1.0
-ABI_VERSION = 3
+ABI_VERSION = 4
 MAGIC_CHANNEL, MAGIC_LOCK, MAGIC_PAGE = 0x4C534843, 0x4C53484C, 0x4C534850
 ROLE_DATA, ROLE_LOCK, ROLE_PAGE = 1, 2, 3
 ACCESS_WRITE = 2
 END_MARK = 1
+MAX_PINS = 256
 
 # Offsets in 32-bit words, from docs/ABI.md.
-LOCK_STATE, LOCK_BELL_VERSION, LOCK_BELL, LOCK_HEAD, LOCK_ERA, LOCK_LIVE, LOCK_GENERATION = (
-    20 // 4, 24 // 4, 32 // 4, 384 // 4, 388 // 4, 512 // 4, 640 // 4)
+LOCK_STATE, LOCK_BELL_VERSION, LOCK_BELL, LOCK_HEAD, LOCK_ERA, LOCK_LIVE, LOCK_GENERATION, LOCK_MAX_PINS = (
+    20 // 4, 24 // 4, 32 // 4, 384 // 4, 388 // 4, 512 // 4, 640 // 4, 1664 // 4)
 PAGE_INDEX, PAGE_GENERATION, PAGE_ARMED, PAGE_PUBLISHER_ARMED, PAGE_CURSOR, PAGE_PINS = (
     16 // 4, 20 // 4, 128 // 4, 256 // 4, 384 // 4, 400 // 4)
-PAGE_COUNTERS_BYTES = 640
+PAGE_COUNTERS_BYTES = 1536
 DESCRIPTOR_BYTES = 256
 
 _fence = threading.Lock()
@@ -190,19 +191,33 @@ def signed32(value):
     return ((value + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
+def published(sequence):
+    """The state word of a frame."""
+    return 0x40000000 | sequence & 0x3FFFFFFF
+
+
 class Subscriber:
     """READER ALGORITHM, mode `queue`."""
 
-    def __init__(self, data, lock, page, mapping_id, history, ring_publisher):
+    def __init__(self, data, lock, page, history, ring_publisher):
         self.data, self.lock, self.page = data, lock, page
         self.geometry = Geometry(data)
-        self.mapping_id, self.ring_publisher = mapping_id, ring_publisher
+        self.ring_publisher = ring_publisher
         self.settling = history > 0
         self.token = self.taken = self.lost = 0
-        self.pinned = set()
+        self.free = list(range(self.max_pins()))
+        self.pin_of = {}  # slot: which pin protects the frame that is held in it
+        self.ahead = self.wanted = None
         newest = self.newest()
         # Where the broker let us in: what was published since is ours.
         self.cursor = max(newest - ((newest - self.page.words[PAGE_CURSOR]) & 0xFFFFFFFF), 0)
+        self.joined = self.cursor + history
+
+    def max_pins(self):
+        granted = self.lock.words[LOCK_MAX_PINS + self.page.words[PAGE_INDEX]]
+        if not 1 <= granted <= MAX_PINS:
+            raise ValueError(f"{granted} pins were granted, not 1 to {MAX_PINS}")
+        return granted
 
     def newest(self):
         middle = self.lock.words[LOCK_ERA] * 2**31 + 2**30
@@ -218,60 +233,82 @@ class Subscriber:
     def take(self):
         for _ in range(self.geometry.slots + 2):
             following = self.cursor + 1
+            self.want(following)
             lap, slot = self.ring(following)
             if lap == self.lap(following) - 1 & 0x3FFFFF:
-                if signed32(self.lock.words[LOCK_HEAD] - self.cursor) <= 0:
+                if not self.whole_wrap_behind(following, lap):
                     return NOTHING
-                if self.ring(following)[0] == lap:
-                    self.skip_to(following)
+                self.skip_to(following)
             elif lap != self.lap(following):
                 self.skip_to(max(following, self.newest() - self.geometry.ring_entries))
-            elif not self.pin(slot, following):
+            elif not self.there(slot, following):
                 self.skip_to(following)
-            else:
+            elif self.descriptor(slot)["flags"] & END_MARK == 0:
+                return self.accept(slot, following)
+            elif following <= self.joined and self.newest() > following:
                 self.cursor = following
-                if self.descriptor(slot)["flags"] & END_MARK:
-                    self.unpin(slot)
-                    self.announce()
-                    return ENDED
-                self.taken += 1
-                self.settling = False
-                self.count()
-                return slot
+            else:
+                return self.end(following)
         return AGAIN
 
-    def pin(self, slot, sequence):
-        if slot >= self.geometry.slots or slot in self.pinned:
-            return False
-        self.pinned.add(slot)
-        self.store_pins(slot)
+    def whole_wrap_behind(self, sequence, lap):
+        return signed32(self.lock.words[LOCK_HEAD] - sequence) >= 0 and self.ring(sequence)[0] == lap
+
+    def want(self, sequence):
+        """Pins a frame, published or not; what was wanted before is pinned no more."""
+        if self.ahead is not None and self.wanted == sequence:
+            return
+        moved = self.ahead is not None
+        if not moved:
+            self.ahead = self.free.pop()
+        self.wanted = sequence
+        self.page.words[PAGE_PINS + self.ahead] = published(sequence)
         fence()  # pin first, look second
+        if moved:
+            self.wake_publisher()
+
+    def there(self, slot, sequence):
+        if slot >= self.geometry.slots or slot in self.pin_of:
+            return False
         state = self.data.words[(self.geometry.descriptors_at + slot * DESCRIPTOR_BYTES) // 4]
+        if state != published(sequence):
+            return False
         descriptor = self.descriptor(slot)
-        if (state == 0x40000000 | sequence & 0x3FFFFFFF and descriptor["sequence"] == sequence
-                and descriptor["token"] >= self.token):
-            self.token = descriptor["token"]
-            return True
-        self.unpin(slot)
-        self.wake_publisher()
-        return False
+        return descriptor["sequence"] == sequence and descriptor["token"] >= self.token
 
-    def unpin(self, slot):
-        self.pinned.remove(slot)
-        self.store_pins(slot)
-
-    def store_pins(self, slot):
-        word = slot // 32
-        self.page.words[PAGE_PINS + word] = sum(1 << each % 32 for each in self.pinned if each // 32 == word)
+    def accept(self, slot, sequence):
+        self.cursor = sequence
+        self.pin_of[slot], self.ahead = self.ahead, None
+        self.token = self.descriptor(slot)["token"]
+        self.taken += 1
+        self.settling = False
+        self.count()
+        return slot
 
     def release(self, slot):
+        """The pin of the frame that goes protects the one that is wanted next, if none does yet: one store."""
+        pin, word = self.pin_of.pop(slot), 0
+        if self.ahead is None:
+            self.ahead, self.wanted = pin, self.cursor + 1
+            word = published(self.wanted)
+        else:
+            self.free.append(pin)
         self.page.words[PAGE_CURSOR] = self.cursor & 0xFFFFFFFF
-        self.unpin(slot)
+        self.page.words[PAGE_PINS + pin] = word
+        fence()
         self.wake_publisher()
 
+    def end(self, sequence):
+        self.cursor = sequence
+        self.page.words[PAGE_PINS + self.ahead] = 0
+        self.free.append(self.ahead)
+        self.ahead = None
+        self.announce()
+        return ENDED
+
     def skip_to(self, sequence):
-        if not self.settling:
-            self.lost += sequence - self.cursor
+        first_counted = max(self.cursor, self.joined) if self.settling else self.cursor
+        self.lost += max(0, sequence - first_counted)
         self.cursor = sequence
         self.count()
         self.announce()
@@ -308,11 +345,11 @@ class Subscriber:
 
     def descriptor(self, slot):
         copy = bytes(self.data.bytes[self.geometry.descriptors_at + slot * DESCRIPTOR_BYTES:][:DESCRIPTOR_BYTES])
-        flags, sequence, payload_bytes, token = struct.unpack_from("<IQQQ", copy, 4)
-        (metadata_bytes,) = struct.unpack_from("<I", copy, 64)
+        flags, sequence, token, _, payload_bytes = struct.unpack_from("<IQQQQ", copy, 4)
+        metadata_bytes = min(flags >> 8 & 0xFF, 128)
         return {"flags": flags, "sequence": sequence, "token": token,
                 "payload_bytes": min(payload_bytes, self.geometry.slot_bytes),
-                "metadata": copy[128:128 + min(metadata_bytes, 128)]}
+                "metadata": copy[64:64 + metadata_bytes]}
 
     def payload(self, slot):
         start = self.geometry.slots_at + slot * self.geometry.stride
@@ -387,7 +424,7 @@ def main(runtime_dir):
         except OSError:
             pass  # rung already, or nobody there
 
-    subscriber = Subscriber(data, lock, page, mapping_id, told["history"], ring_publisher)
+    subscriber = Subscriber(data, lock, page, told["history"], ring_publisher)
     say(mapped=mapping_id, cursor=subscriber.cursor)
     follow(subscriber, bell)
     say(end=subscriber.cursor, taken=subscriber.taken, lost=subscriber.lost)
