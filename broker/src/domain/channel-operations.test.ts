@@ -145,6 +145,14 @@ describe('subscribers', () => {
     await subscribe(world, a, { maxPins: 3 });
   });
 
+  it('pin as many frames as their page has words for, and no more', async () => {
+    const world = fakeWorld();
+    const a = world.open();
+    await channel(world, a, { slots: 300 });
+    await expect(subscribe(world, a, { maxPins: 257 })).rejects.toThrow(code('INVALID_ARGUMENT'));
+    await subscribe(world, a, { maxPins: 256 });
+  });
+
   it('that join at the same time are counted before their pages are there', async () => {
     const world = fakeWorld();
     const a = world.open();

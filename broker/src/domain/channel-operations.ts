@@ -1,5 +1,6 @@
 /** What a session may ask about channels. Authorised here; the deciding is in what this calls. */
 import { LeaseholdError } from '@leasehold/proto';
+import { MAX_PINS } from '@leasehold/shm-core/internal';
 import type { Attachment, SubscribeMode } from './attachment.ts';
 import type { BrokerCore } from './broker-core.ts';
 import type { ChannelRecord } from './channel-record.ts';
@@ -8,7 +9,7 @@ import { type Attached, createOwned } from './mapping-operations.ts';
 import type { OwnedMapping } from './owned-mapping.ts';
 import type { PublisherListener } from './publisher-queue.ts';
 import type { Session } from './session.ts';
-import { type ChannelRequest, channelSpecification, type IfExists } from './specification.ts';
+import { type ChannelRequest, channelSpecification, type IfExists, inRange } from './specification.ts';
 import type { Ticket } from './tickets.ts';
 
 export type OwnedChannel = OwnedMapping & { channel: ChannelRecord };
@@ -16,7 +17,7 @@ export type OwnedChannel = OwnedMapping & { channel: ChannelRecord };
 export interface SubscriberRequest {
   readonly name: string;
   readonly mode: SubscribeMode;
-  /** 0 = the default. */
+  /** At most `MAX_PINS`; 0 = the default. */
   readonly maxPins: number;
   readonly history: number;
 }
@@ -110,7 +111,7 @@ export async function openSubscriber(
   const { name, mode } = request;
   core.authorise(caller.peer, 'subscribe', name);
   const channel = core.registry.requireChannel(name);
-  const maxPins = request.maxPins || DEFAULT_PINS;
+  const maxPins = inRange('max_pins', request.maxPins || DEFAULT_PINS, 1, MAX_PINS);
   channel.channel.admitPins(maxPins);
   const { slots } = channel.channel.specification;
   const history = Math.min(request.history, slots);

@@ -163,7 +163,8 @@ const invalidSize = (field: string, value: bigint): LeaseholdError =>
     metadata: { field, requestedBytes: String(value) },
   });
 
-function inRange(field: string, value: number, min: number, max: number): number {
+/** @throws {LeaseholdError} INVALID_ARGUMENT */
+export function inRange(field: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
   throw invalidArgument(field, `is ${value}, and must be ${min} to ${max}`);
 }
