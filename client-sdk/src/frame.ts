@@ -42,8 +42,8 @@ export interface FrameOwner {
 export class Frame implements Disposable {
   readonly #owner: FrameOwner;
   readonly #slot: number;
-  readonly #bytes: Uint8Array;
-  readonly #sequence: number;
+  #bytes: Uint8Array;
+  #sequence: number;
   #info: FrameInfo | undefined;
   #holds = 0;
   #released = false;
@@ -56,6 +56,16 @@ export class Frame implements Disposable {
     this.#slot = slot;
     this.#sequence = sequence;
     this.#bytes = bytes;
+  }
+
+  /** @internal The same slot with another frame (`views: 'persistent'`). The one before has been let go. */
+  reopen(sequence: number, bytes: Uint8Array): void {
+    this.#sequence = sequence;
+    this.#bytes = bytes;
+    this.#info = undefined;
+    this.#released = false;
+    this.#finished = false;
+    this.#whenFinished = undefined;
   }
 
   /** The payload, in shared memory. Length 0 once the frame is let go. */

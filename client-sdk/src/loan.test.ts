@@ -1,8 +1,9 @@
+import { NO_FIELDS } from '@leasehold/shm-core/internal';
 import { describe, expect, it, vi } from 'vitest';
 import { Loan } from './loan.ts';
 
 function loan() {
-  const owner = { publish: vi.fn(() => 1n), discard: vi.fn() };
+  const owner = { publish: vi.fn(() => 1), discard: vi.fn() };
   return { owner, loan: new Loan(owner, 5, new Uint8Array(100)) };
 }
 
@@ -10,10 +11,15 @@ describe('a loan', () => {
   it('publishes the whole slot unless told otherwise, and only what was said of the frame', () => {
     const { owner, loan: lent } = loan();
     lent.publish();
-    expect(owner.publish).toHaveBeenCalledWith(lent, 5, 100, {});
+    expect(owner.publish).toHaveBeenCalledWith(5, 100, NO_FIELDS);
     const other = loan();
     other.loan.publish({ payloadBytes: 7, fourcc: 'RGBA', width: 2, capturedNs: 9n });
-    expect(other.owner.publish).toHaveBeenCalledWith(other.loan, 5, 7, { fourcc: 0x41424752, width: 2, capturedNs: 9 });
+    expect(other.owner.publish).toHaveBeenCalledWith(5, 7, {
+      ...NO_FIELDS,
+      fourcc: 0x41424752,
+      width: 2,
+      capturedNs: 9,
+    });
   });
 
   it('refuses what does not fit, and can be published again after it', () => {
@@ -25,7 +31,9 @@ describe('a loan', () => {
     expect(() => lent.publish({ fourcc: 'TOOLONG' })).toThrow(expect.objectContaining({ code: 'INVALID_FORMAT' }));
     expect(() => lent.publish({ width: -3 })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     expect(owner.publish).not.toHaveBeenCalled();
-    expect(lent.publish({ payloadBytes: 0 })).toBe(1n);
+    expect(lent.sequence).toBeNull();
+    lent.publish({ payloadBytes: 0 });
+    expect(lent.sequence).toBe(1n);
   });
 
   it('is over once: published or discarded, never both, never twice', () => {

@@ -1,6 +1,6 @@
 /** A slot that the publisher is filling. Nobody sees it until it is published; not published, it is given back. */
 import { LeaseholdError } from '@leasehold/proto';
-import type { FrameFields } from '@leasehold/shm-core/internal';
+import { type FrameFields, NO_FIELDS } from '@leasehold/shm-core/internal';
 import { fourccNumber } from './fourcc.ts';
 
 /** What may be said of a frame. What is left out is as the channel's format says. */
@@ -21,16 +21,18 @@ export interface PublishOptions {
 
 /** What a loan needs of its publisher. Both end the loan. */
 export interface LoanOwner {
-  publish(loan: Loan, slot: number, payloadBytes: number, fields: FrameFields): bigint;
-  discard(loan: Loan, slot: number): void;
+  /** @returns the frame's sequence. */
+  publish(slot: number, payloadBytes: number, fields: FrameFields): number;
+  discard(slot: number): void;
 }
 
 export class Loan implements Disposable {
   readonly #owner: LoanOwner;
   readonly #slot: number;
-  readonly #bytes: Uint8Array;
-  readonly #slotBytes: number;
+  #bytes: Uint8Array;
+  #slotBytes: number;
   #over = false;
+  #sequence = 0;
   #revoked: LeaseholdError | null = null;
 
   /** @internal */
@@ -41,19 +43,43 @@ export class Loan implements Disposable {
     this.#slotBytes = bytes.length;
   }
 
+  /** @internal The same slot, lent once more (`views: 'persistent'`). */
+  reopen(bytes: Uint8Array): void {
+    this.#bytes = bytes;
+    this.#slotBytes = bytes.length;
+    this.#over = false;
+    this.#sequence = 0;
+  }
+
+  /** @internal */
+  get slot(): number {
+    return this.#slot;
+  }
   /** The slot, in shared memory; what an earlier frame left in it is still there. Length 0 once published or discarded. */
   get bytes(): Uint8Array {
     return this.#bytes;
   }
+  /** Number of the frame, from 1, once it is published; null before, and when it never was. */
+  get sequence(): bigint | null {
+    return this.#sequence === 0 ? null : BigInt(this.#sequence);
+  }
 
   /**
    * Shows the frame to every subscriber. The loan is over, unless the options are refused.
-   * @returns the frame's sequence, from 1.
    * @throws LeaseholdError LEASE_LOST: nobody was shown the frame; FRAME_TOO_LARGE, INVALID_ARGUMENT, INVALID_FORMAT: publish again;
    *   VIEW_STOLEN; CLOSED.
    */
-  publish(options: PublishOptions = {}): bigint {
+  publish(options?: PublishOptions): void {
     if (this.#over) throw this.#revoked ?? new LeaseholdError('CLOSED', 'this loan was published or discarded already');
+    if (options === undefined) {
+      this.#over = true;
+      this.#sequence = this.#owner.publish(this.#slot, this.#slotBytes, NO_FIELDS);
+    } else {
+      this.#publishAs(options);
+    }
+  }
+
+  #publishAs(options: PublishOptions): void {
     const payloadBytes = options.payloadBytes ?? this.#slotBytes;
     if (!Number.isInteger(payloadBytes) || payloadBytes < 0 || payloadBytes > this.#slotBytes) {
       throw new LeaseholdError(
@@ -63,14 +89,14 @@ export class Loan implements Disposable {
     }
     const fields = fieldsFrom(options);
     this.#over = true;
-    return this.#owner.publish(this, this.#slot, payloadBytes, fields);
+    this.#sequence = this.#owner.publish(this.#slot, payloadBytes, fields);
   }
 
   /** Gives the slot back; nobody sees it. Idempotent, nothing after `publish`. @throws LeaseholdError VIEW_STOLEN. */
   discard(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#owner.discard(this, this.#slot);
+    this.#owner.discard(this.#slot);
   }
   [Symbol.dispose](): void {
     this.discard();
@@ -82,7 +108,7 @@ export class Loan implements Disposable {
     this.#revoked = why;
     this.#over = true;
     try {
-      this.#owner.discard(this, this.#slot);
+      this.#owner.discard(this.#slot);
     } catch {
       // Stolen: its slot stays out of use, and there is nobody here to tell.
     }
@@ -90,7 +116,7 @@ export class Loan implements Disposable {
 }
 
 const METADATA_BYTES_MAX = 128;
-const NO_FIELDS: FrameFields = {};
+const U32_HALF_MAX = 2 ** 31 - 1;
 
 function fieldsFrom(options: PublishOptions): FrameFields {
   const { capturedNs, width, height, strideBytes, fourcc, metadata } = options;
@@ -100,15 +126,13 @@ function fieldsFrom(options: PublishOptions): FrameFields {
     throw new LeaseholdError('INVALID_ARGUMENT', `metadata may have ${METADATA_BYTES_MAX} B, not ${metadata.length}`);
   }
   return {
-    ...(capturedNs === undefined
-      ? {}
-      : { capturedNs: checkedNumber('capturedNs', Number(capturedNs), Number.MAX_SAFE_INTEGER) }),
-    ...(width === undefined ? {} : { width: checkedNumber('width', width, 2 ** 31 - 1) }),
-    ...(height === undefined ? {} : { height: checkedNumber('height', height, 2 ** 31 - 1) }),
-    ...(strideBytes === undefined ? {} : { strideBytes: checkedNumber('strideBytes', strideBytes, 2 ** 31 - 1) }),
-    ...(fourcc === undefined ? {} : { fourcc: fourccNumber(fourcc) }),
-    // A copy: it may be a part of the loan’s own bytes, which are detached before they are shown.
-    ...(metadata === undefined ? {} : { metadata: metadata.slice() }),
+    capturedNs: capturedNs === undefined ? 0 : checkedNumber('capturedNs', Number(capturedNs), Number.MAX_SAFE_INTEGER),
+    width: width === undefined ? 0 : checkedNumber('width', width, U32_HALF_MAX),
+    height: height === undefined ? 0 : checkedNumber('height', height, U32_HALF_MAX),
+    strideBytes: strideBytes === undefined ? 0 : checkedNumber('strideBytes', strideBytes, U32_HALF_MAX),
+    fourcc: fourcc === undefined ? 0 : fourccNumber(fourcc),
+    // A copy: it may be a part of the loan’s own bytes, which could be written to before they are read.
+    metadata: metadata === undefined ? null : metadata.slice(),
   };
 }
 

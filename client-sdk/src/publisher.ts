@@ -16,10 +16,12 @@ import {
   SlotViews,
   type ViewMode,
 } from '@leasehold/shm-core/internal';
+import { checkedCount } from './arguments.ts';
 import { LOOK_AGAIN_MS } from './doorbell.ts';
 import { Limits, type WaitOptions } from './limits.ts';
-import { Loan, type LoanOwner } from './loan.ts';
+import type { Loan, LoanOwner, PublishOptions } from './loan.ts';
 import { asLeaseholdError } from './memory-errors.ts';
+import { OpenLoans } from './open-loans.ts';
 import type { ChannelInfo } from './plain-types.ts';
 import type { GrantedPublisher, LeaseStream } from './publisher-grant.ts';
 import type { PublisherLease } from './publisher-lease.ts';
@@ -43,12 +45,9 @@ export class Publisher implements AsyncDisposable {
   readonly #lease: PublisherLease;
   readonly #core: ChannelPublisher;
   readonly #pages: ParticipantPages;
-  readonly #views: SlotViews;
-  readonly #slotBytes: number;
   readonly #maxLoans: number;
   readonly #block: boolean;
-  readonly #owner: LoanOwner;
-  readonly #loans = new Set<Loan>();
+  readonly #loans: OpenLoans;
   #claimFailure: unknown;
   #published = 0;
   #dropped = 0;
@@ -72,18 +71,17 @@ export class Publisher implements AsyncDisposable {
     this.#granted = granted;
     this.#stream = stream;
     const geometry = readGeometry(mapping.data, mapping.id);
-    this.#slotBytes = geometry.slotBytes;
     this.#maxLoans = geometry.maxLoans;
     this.#block = geometry.block;
     const memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
-    this.#views = new SlotViews(mapping.data, geometry, views);
     this.#pages = new ParticipantPages(mapping.lock, mapping.index, (indices) => this.#claim(indices));
     this.#lease = granted.lease;
     this.#core = new ChannelPublisher(memory, this.#pages, mapping, this.#lease.nowNs);
-    this.#owner = {
-      publish: (loan, slot, payloadBytes, fields) => this.#publish(loan, slot, payloadBytes, fields),
-      discard: (loan, slot) => this.#discard(loan, slot),
+    const owner: LoanOwner = {
+      publish: (slot, payloadBytes, fields) => this.#publish(slot, payloadBytes, fields),
+      discard: (slot) => this.#discard(slot),
     };
+    this.#loans = new OpenLoans(owner, new SlotViews(mapping.data, geometry, views), geometry);
     void stream.ended.then((why) => this.#onStreamEnd(why));
     this.#lease.begin(this.channel.name, { ...granted, dirty: mapping.lock.dirty });
     this.#lease.onLost = () => this.#loseAndSayWhy();
@@ -123,40 +121,76 @@ export class Publisher implements AsyncDisposable {
    */
   tryLoan(): Loan | null {
     const loan = this.#tryLoan();
-    if (loan === null) {
-      this.#dropped += 1;
-      this.#mapping.page.setDropped(this.#dropped);
-      this.#lease.renewIfDue(this.#lease.nowNs());
-    }
+    if (loan === null) this.#countDrop();
     return loan;
   }
 
+  #countDrop(): void {
+    this.#dropped += 1;
+    this.#mapping.page.setDropped(this.#dropped);
+    this.#lease.renewIfDue(this.#lease.nowNs());
+  }
+
   #tryLoan(): Loan | null {
+    this.#checkLoans(1);
+    const slot = this.#loanSlot();
+    return slot < 0 ? null : this.#lend(slot);
+  }
+
+  /** @throws LeaseholdError CLOSED, INVALID_STATE. */
+  #checkLoans(more: number): void {
     this.#checkOpen();
-    if (this.#loans.size >= this.#maxLoans) {
+    if (this.#loans.count + more > this.#maxLoans) {
       throw new LeaseholdError(
         'INVALID_STATE',
-        `${this.#loans.size} loans are open, and the channel was created with maxLoans ${this.#maxLoans}`,
+        `${this.#loans.count} loans are open, and the channel was created with maxLoans ${this.#maxLoans}`,
       );
     }
     if (this.#finishing) throw new LeaseholdError('INVALID_STATE', `the stream on ${this.channel.name} was finished`);
-    const slot = this.#loanSlot();
-    if (slot < 0) return null;
-    const bytes = this.#views.open(slot, this.#slotBytes);
-    if (bytes === null) {
-      this.#core.abandon();
-      throw stolenView();
-    }
-    const loan = new Loan(this.#owner, slot, bytes);
-    this.#loans.add(loan);
-    return loan;
+  }
+
+  #lend(slot: number): Loan {
+    const loan = this.#loans.open(slot);
+    if (loan !== null) return loan;
+    this.#core.abandon();
+    throw stolenView();
+  }
+
+  /**
+   * As many slots to fill as there are now, at most `count`, which is at most what is left of `maxLoans`. Cheaper by the loan than
+   * `tryLoan`, most of all with subscribers that keep up. An empty list: there is none, which is counted as one drop.
+   * @throws LeaseholdError as `tryLoan`.
+   */
+  tryLoanMany(count: number): Loan[] {
+    this.#checkLoans(checkedCount('count', count, 1));
+    const slots: number[] = [];
+    const outcome = this.#orWhyNot(this.#core.loanMany(count, slots));
+    if (outcome < 0) this.#countDrop();
+    const loans = slots.map((slot) => this.#loans.open(slot)).filter((loan) => loan !== null);
+    for (let stolen = loans.length; stolen < slots.length; stolen += 1) this.#core.abandon();
+    if (loans.length === 0 && slots.length > 0) throw stolenView();
+    return loans;
+  }
+
+  /**
+   * Publishes loans in the order given, each whole or as `options` of the same place say, with one time stamp, and wakes whoever sleeps once.
+   * @throws LeaseholdError as `Loan.publish`: those before the one that failed are published, those after it are still open.
+   */
+  publishMany(loans: readonly Loan[], options: readonly (PublishOptions | undefined)[] = []): void {
+    this.#core.batch(() => {
+      for (const [place, loan] of loans.entries()) loan.publish(options[place]);
+    });
   }
 
   /** A slot, or a negative number when there is none now. */
   #loanSlot(): number {
-    const slot = this.#core.loan();
-    if (slot === LoanRefusal.lost) throw this.#loseAndSayWhy();
-    if (slot !== LoanRefusal.pageMissing) return slot;
+    return this.#orWhyNot(this.#core.loan());
+  }
+
+  /** @throws LeaseholdError when it will not get better. */
+  #orWhyNot(outcome: number): number {
+    if (outcome >= 0 || outcome === LoanRefusal.noSlot || outcome === LoanRefusal.subscribersBehind) return outcome;
+    if (outcome === LoanRefusal.lost) throw this.#loseAndSayWhy();
     const why = this.#pageMissing();
     // A broker that is only slow answers the next time: until then there is no slot.
     if (why.code === 'TIMED_OUT') return LoanRefusal.noSlot;
@@ -227,37 +261,38 @@ export class Publisher implements AsyncDisposable {
     );
   }
 
-  #publish(loan: Loan, slot: number, payloadBytes: number, fields: FrameFields): bigint {
-    this.#closeView(loan, slot);
-    const sequence = this.#inMemory(() => this.#core.publish(slot, payloadBytes, fields));
-    this.#published += 1;
-    this.#lease.renewIfDue(this.#lease.publishedNs);
-    return BigInt(sequence);
-  }
-
-  /** What a publication gives: its sequence. @throws LeaseholdError LEASE_LOST, MAPPING_DELETED, CORRUPT_MEMORY. */
-  #inMemory(publication: () => number | null): number {
+  /**
+   * IMPORTANT: the bytes are detached after the frame was shown, not before, for nobody waits for that; but before this returns, so
+   * that no JavaScript can write to them once others may read them.
+   */
+  #publish(slot: number, payloadBytes: number, fields: FrameFields): number {
+    if (this.#loans.isStolen(slot)) throw this.#giveUp(slot);
     let sequence: number | null;
     try {
-      sequence = publication();
+      sequence = this.#core.publish(slot, payloadBytes, fields);
     } catch (error) {
       throw asLeaseholdError(error);
+    } finally {
+      this.#loans.close(slot);
     }
     if (sequence === null) throw this.#loseAndSayWhy();
+    this.#published += 1;
+    this.#lease.renewIfDue(this.#lease.publishedNs);
     return sequence;
   }
 
-  #discard(loan: Loan, slot: number): void {
-    this.#closeView(loan, slot);
+  /** Detaches the bytes before anybody else may have the slot. */
+  #discard(slot: number): void {
+    if (this.#loans.isStolen(slot)) throw this.#giveUp(slot);
+    this.#loans.close(slot);
     this.#core.giveBack(slot);
   }
 
-  /** Detaches the bytes before anybody else may have the slot. */
-  #closeView(loan: Loan, slot: number): void {
-    this.#loans.delete(loan);
-    if (this.#views.close(slot)) return;
+  /** Its memory is out of our hands: nobody gets the slot any more. */
+  #giveUp(slot: number): LeaseholdError {
+    this.#loans.close(slot);
     this.#core.abandon();
-    throw stolenView();
+    return stolenView();
   }
 
   /**
@@ -276,7 +311,7 @@ export class Publisher implements AsyncDisposable {
   #lose(why: unknown): void {
     if (this.#lost.signal.aborted) return;
     this.#lost.abort(why);
-    for (const loan of [...this.#loans]) loan.revoke(this.#leaseLost());
+    for (const loan of this.#loans.all()) loan.revoke(this.#leaseLost());
   }
 
   #loseAndSayWhy(): LeaseholdError {
@@ -303,10 +338,10 @@ export class Publisher implements AsyncDisposable {
   async finish(options: WaitOptions = {}): Promise<void> {
     const limits = new Limits(options);
     this.#checkOpen();
-    if (this.#finishing || this.#loans.size > 0) {
+    if (this.#finishing || this.#loans.count > 0) {
       const why = this.#finishing
         ? 'was finished'
-        : `has ${this.#loans.size} open loans; publish or discard them first`;
+        : `has ${this.#loans.count} open loans; publish or discard them first`;
       throw new LeaseholdError('INVALID_STATE', `the stream on ${this.channel.name} ${why}`);
     }
     this.#finishing = true;
@@ -314,7 +349,7 @@ export class Publisher implements AsyncDisposable {
       this.#checkOpen();
       const slot = this.#loanSlot();
       if (slot < 0) return null;
-      this.#inMemory(() => this.#core.publishEnd(slot));
+      if (this.#publishEnd(slot) === null) throw this.#loseAndSayWhy();
       return true;
     };
     try {
@@ -322,6 +357,14 @@ export class Publisher implements AsyncDisposable {
     } catch (error) {
       this.#finishing = false;
       throw error;
+    }
+  }
+
+  #publishEnd(slot: number): number | null {
+    try {
+      return this.#core.publishEnd(slot);
+    } catch (error) {
+      throw asLeaseholdError(error);
     }
   }
 
@@ -340,7 +383,7 @@ export class Publisher implements AsyncDisposable {
 
   async #close(): Promise<void> {
     let stolen: unknown;
-    for (const loan of [...this.#loans]) {
+    for (const loan of this.#loans.all()) {
       try {
         loan.discard();
       } catch (error) {

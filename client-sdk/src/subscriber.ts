@@ -13,8 +13,10 @@ import {
   TakeOutcome,
   type ViewMode,
 } from '@leasehold/shm-core/internal';
+import { checkedCount } from './arguments.ts';
 import { LOOK_AGAIN_MS } from './doorbell.ts';
-import { Frame, type FrameOwner } from './frame.ts';
+import type { Frame, FrameOwner } from './frame.ts';
+import { HeldFrames } from './held-frames.ts';
 import { Limits, type WaitOptions } from './limits.ts';
 import type { ChannelInfo, FrameFormat } from './plain-types.ts';
 import { ringPayload, type Session } from './session.ts';
@@ -50,12 +52,10 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
   readonly #attachmentId: bigint;
   readonly #memory: ChannelMemory;
   readonly #core: ChannelSubscriber;
-  readonly #views: SlotViews;
   readonly #wait: WaitStrategy;
   readonly #maxPins: number;
   readonly #counted: boolean;
-  readonly #owner: FrameOwner;
-  readonly #held = new Set<Frame>();
+  readonly #held: HeldFrames;
   /** Somebody waits for a frame to be let go. */
   #starved = false;
   #closing: Promise<void> | null = null;
@@ -73,7 +73,6 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
     const geometry = readGeometry(mapping.data, mapping.id);
     this.#counted = geometry.block && this.mode === 'queue';
     this.#memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
-    this.#views = new SlotViews(mapping.data, geometry, options.views ?? 'fenced');
     const payload = ringPayload(mapping.id, mapping.index);
     this.#core = new ChannelSubscriber(this.#memory, mapping.page, {
       mode: this.mode,
@@ -84,11 +83,12 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
         if (bell !== null) session.ring(bell, payload);
       },
     });
-    this.#owner = {
+    const owner: FrameOwner = {
       memory: this.#memory,
       defaults: granted.channel.format,
       finish: (frame, slot) => this.#finish(frame, slot),
     };
+    this.#held = new HeldFrames(owner, new SlotViews(mapping.data, geometry, options.views ?? 'fenced'), geometry);
     session.adopt(this);
   }
 
@@ -118,44 +118,63 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
    */
   tryTake(): Frame | null {
     this.#checkOpen();
-    if (this.#core.pinned >= this.#maxPins) {
-      throw new LeaseholdError(
-        'PINS_EXCEEDED',
-        `${this.#core.pinned} frames are held; release one, or subscribe with a larger maxPins`,
-      );
-    }
-    if (this.#counted && !this.#core.ended && !this.#mapping.lock.isCounted(this.#mapping.index))
+    if (this.#core.pinned >= this.#maxPins) throw this.#allPinned();
+    if (this.#counted && !this.#core.ended && !this.#mapping.lock.isCounted(this.#mapping.index)) {
       this.#throwUnlessEnded();
-    let slot = this.#core.take();
+    }
+    const slot = this.#core.take();
+    return slot >= 0 ? this.#frame(slot) : this.#takeAgain(slot);
+  }
+
+  /**
+   * As many frames as there are now, oldest first, at most `max` and what `maxPins` leaves; none: an empty list. In `latest` mode that is
+   * one, the newest.
+   * @throws LeaseholdError INVALID_ARGUMENT; as `tryTake`.
+   */
+  tryTakeMany(max: number): Frame[] {
+    const frames: Frame[] = [];
+    const most = Math.max(1, Math.min(checkedCount('max', max, 1), this.#maxPins - this.#core.pinned));
+    for (let frame = this.tryTake(); frame !== null; frame = this.tryTake()) {
+      if (frames.push(frame) === most) break;
+    }
+    return frames;
+  }
+
+  #allPinned(): LeaseholdError {
+    return new LeaseholdError(
+      'PINS_EXCEEDED',
+      `${this.#core.pinned} frames are held; release one, or subscribe with a larger maxPins`,
+    );
+  }
+
+  /** There seemed to be nothing. */
+  #takeAgain(outcome: number): Frame | null {
+    let slot = outcome;
     // A publisher was too fast to be caught; what it has left behind is worth another look before anybody sleeps.
     if (slot === TakeOutcome.again) slot = this.#core.take();
     // IMPORTANT: `deleted` is stored after all that a finishing publisher wrote. What was published between the look and the deletion
     // is found by another look; without it the stream would end, or fail, with frames unread.
-    if (slot === TakeOutcome.nothing && this.#mapping.lock.deleted) slot = this.#core.take();
-    if (slot >= 0) return this.#frame(slot);
-    if (slot === TakeOutcome.nothing) this.#checkAttached();
-    return null;
+    if (slot === TakeOutcome.nothing && this.#mapping.lock.deleted) {
+      slot = this.#core.take();
+      if (slot === TakeOutcome.nothing) this.#checkAttached();
+    }
+    return slot >= 0 ? this.#frame(slot) : null;
   }
 
   #frame(slot: number): Frame {
-    const bytes = this.#views.open(slot, descriptorPayloadBytes(this.#memory, slot));
-    if (bytes === null) {
-      this.#core.release(slot);
-      throw new LeaseholdError('VIEW_STOLEN', 'the bytes of a slot were detached or transferred by somebody else');
-    }
-    const frame = new Frame(this.#owner, slot, this.#core.cursor, bytes);
-    this.#held.add(frame);
-    return frame;
+    const frame = this.#held.open(slot, this.#core.cursor, descriptorPayloadBytes(this.#memory, slot));
+    if (frame !== null) return frame;
+    this.#core.release(slot);
+    throw new LeaseholdError('VIEW_STOLEN', 'the bytes of a slot were detached or transferred by somebody else');
   }
 
   #finish(frame: Frame, slot: number): void {
-    if (!this.#views.close(slot)) {
+    if (!this.#held.close(slot)) {
       throw new LeaseholdError(
         'VIEW_STOLEN',
         `the bytes of frame ${frame.sequence} were detached or transferred by somebody else; its slot stays pinned`,
       );
     }
-    this.#held.delete(frame);
     this.#core.release(slot);
     if (this.#starved) this.#session.doorbell.wakeAll();
   }
@@ -182,7 +201,7 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
   /** As `tryTake`, but waits for frames that are about to be let go. */
   #look(): Frame | 'ended' | null {
     this.#checkOpen();
-    this.#starved = this.#core.pinned >= this.#maxPins && [...this.#held].some((frame) => frame.leaving);
+    this.#starved = this.#core.pinned >= this.#maxPins && this.#held.all().some((frame) => frame.leaving);
     if (this.#starved) return null;
     return this.tryTake() ?? (this.#core.ended ? 'ended' : null);
   }
@@ -250,7 +269,7 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
 
   async #close(): Promise<void> {
     this.#session.doorbell.wakeAll();
-    const outcomes = await Promise.allSettled([...this.#held].map((frame) => frame.drained()));
+    const outcomes = await Promise.allSettled(this.#held.all().map((frame) => frame.drained()));
     this.#closed = true;
     this.#mapping.release();
     this.#session.release(this);

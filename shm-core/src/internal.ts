@@ -1,7 +1,14 @@
 /** What Leasehold's other packages need of shm-core. No promise of stability to anybody else. */
 
 export { ChannelMemory } from './channel/channel-memory.ts';
-export { type DescriptorCopy, descriptorPayloadBytes, type FrameFields, readDescriptor } from './channel/descriptor.ts';
+export {
+  type DescriptorCopy,
+  descriptorPayloadBytes,
+  descriptorPublishedNs,
+  type FrameFields,
+  NO_FIELDS,
+  readDescriptor,
+} from './channel/descriptor.ts';
 export { type ChannelGeometry, channelGeometry, initialiseChannel, readGeometry } from './channel/geometry.ts';
 export { ChannelPublisher, LoanRefusal } from './channel/publisher.ts';
 export { SlotViews, type ViewMode } from './channel/slot-views.ts';

@@ -63,7 +63,8 @@ async function replace(channel: Channel, stopped: Worker): Promise<{ token: bigi
   let last = 0n;
   for (let number = 0; number < FRAMES; number += 1) {
     using loan = await standby.loan();
-    last = loan.publish({ payloadBytes: writeChecked(loan.bytes, loan.bytes.length, { number, fencingToken }) });
+    loan.publish({ payloadBytes: writeChecked(loan.bytes, loan.bytes.length, { number, fencingToken }) });
+    last = loan.sequence ?? 0n;
     // Half of them while it runs again.
     if (number === FRAMES / 2) stopped.kill('SIGCONT');
     if (number % 16 === 0) await new Promise(setImmediate);

@@ -18,9 +18,10 @@ export async function normalClient(runtimeDir: string): Promise<NormalClient> {
     chargedBytes: async () => (await broker.info()).memoryChargedBytes,
     async works() {
       expect((await channel.info()).name).toBe('normal');
-      const sequence = (await publisher.loan()).publish();
+      const loan = await publisher.loan();
+      loan.publish();
       const frame = await subscriber.take();
-      expect(frame?.sequence).toBe(sequence);
+      expect(frame?.sequence).toBe(loan.sequence);
       frame?.release();
     },
   };

@@ -116,7 +116,8 @@ function publishIn(loan: Loan): void {
   number += 1;
   const { fencingToken } = publisher;
   const payloadBytes = writeChecked(loan.bytes, length, { number, fencingToken });
-  last = loan.publish({ payloadBytes });
+  loan.publish({ payloadBytes });
+  last = loan.sequence ?? 0n;
 }
 
 async function publishMany(frames: number): Promise<PublisherState> {

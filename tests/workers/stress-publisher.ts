@@ -47,7 +47,8 @@ async function publish(publisher: Publisher, task: PublishTask): Promise<Publish
     const loan = publisher.tryLoan() ?? (await publisher.loan());
     const length = CHECKED_BYTES_MIN + Math.floor(random() * (payloadBytesMax - CHECKED_BYTES_MIN + 1));
     const payloadBytes = writeChecked(loan.bytes, length, { number, fencingToken });
-    last = loan.publish({ payloadBytes });
+    loan.publish({ payloadBytes });
+    last = loan.sequence ?? 0n;
     if (number === 0) first = last;
     if (framesPerRest > 0 && number % framesPerRest === 0) await rest(1);
     else if (number % FRAMES_PER_TURN === 0) await new Promise(setImmediate);

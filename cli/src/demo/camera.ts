@@ -70,9 +70,9 @@ async function film(publisher: Publisher, card: TestCard, ticks: number, signal:
     const loan = publisher.tryLoan();
     if (loan === null) continue;
     card.render(loan.bytes, Number(sequence + 1n), Date.now());
-    const published = loan.publish({ payloadBytes: FRAME_BYTES });
-    if (published !== sequence + 1n) throw new Error(`frame ${sequence + 1n} was published as ${published}`);
-    sequence = published;
+    loan.publish({ payloadBytes: FRAME_BYTES });
+    if (loan.sequence !== sequence + 1n) throw new Error(`frame ${sequence + 1n} was published as ${loan.sequence}`);
+    sequence = loan.sequence;
     newestNs = monotonicNs();
     if (firstNs === 0) firstNs = newestNs;
     if (performance.now() >= reportDueMs) {

@@ -85,7 +85,7 @@ describe('a slot that was pinned for longer than state words can tell', () => {
     const used = new Set(
       [1, 2, 3, 4, 5, 6].map(() => {
         const slot = publisher.loan();
-        publisher.publish(slot, 1, {});
+        publisher.publish(slot, 1);
         return slot;
       }),
     );

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NO_FIELDS } from './descriptor.ts';
 import { LoanRefusal } from './publisher.ts';
 import { TakeOutcome } from './subscriber.ts';
 import { InMemoryChannel } from './testing/in-memory-channel.ts';
@@ -136,7 +137,7 @@ describe('a publisher', () => {
     const open = first.loan();
     channel.fill(open, 99);
     const second = await channel.publisher(2);
-    expect(first.publish(open, 1, {})).toBeNull();
+    expect(first.publish(open, 1)).toBeNull();
     expect(first.loan()).toBe(LoanRefusal.lost);
     channel.publish(second, 2);
     expect(channel.takeOne(subscriber)).toBe(2);
@@ -178,9 +179,9 @@ describe('a publisher', () => {
     const channel = await InMemoryChannel.create({ slotBytes: 64 });
     const publisher = await channel.publisher(0);
     const slot = publisher.loan();
-    for (const bytes of [-1, 65, 1.5, Number.NaN]) expect(() => publisher.publish(slot, bytes, {})).toThrow(RangeError);
-    expect(() => publisher.publish(slot, 1, { metadata: new Uint8Array(129) })).toThrow(/128/);
-    expect(publisher.publish(slot, 64, { metadata: new Uint8Array(128) })).toBe(1);
+    for (const bytes of [-1, 65, 1.5, Number.NaN]) expect(() => publisher.publish(slot, bytes)).toThrow(RangeError);
+    expect(() => publisher.publish(slot, 1, { ...NO_FIELDS, metadata: new Uint8Array(129) })).toThrow(/128/);
+    expect(publisher.publish(slot, 64, { ...NO_FIELDS, metadata: new Uint8Array(128) })).toBe(1);
   });
 });
 
@@ -198,7 +199,7 @@ describe('a block channel', () => {
       if (slot >= 0) {
         published += 1;
         channel.fill(slot, published % 251);
-        publisher.publish(slot, 1, {});
+        publisher.publish(slot, 1);
       }
       if (round % 7 === 0) {
         if (held >= 0) watcher.release(held);

@@ -1,17 +1,17 @@
 // What a subscriber reads of a frame is what its publisher wrote, and never more than there is room for.
 import { describe, expect, it } from 'vitest';
 import { FRAME_DESCRIPTOR, USER_METADATA_BYTES } from '../layout/regions.ts';
-import { descriptorPayloadBytes, type FrameFields, readDescriptor } from './descriptor.ts';
+import { descriptorPayloadBytes, type FrameFields, NO_FIELDS, readDescriptor } from './descriptor.ts';
 import { InMemoryChannel } from './testing/in-memory-channel.ts';
 
 const SLOT_BYTES = 64;
 
-async function publishedFrame(fencingToken: bigint, fields: FrameFields) {
+async function publishedFrame(fencingToken: bigint, fields: Partial<FrameFields>) {
   const channel = await InMemoryChannel.create({ slotBytes: SLOT_BYTES });
   const publisher = await channel.publisher(3);
   channel.grant(publisher, { holdId: 0x0400_0001_0000_0009n, fencingToken }, new Uint8Array(16).fill(1));
   const slot = publisher.loan();
-  publisher.publish(slot, 37, fields);
+  publisher.publish(slot, 37, { ...NO_FIELDS, ...fields });
   return { memory: channel.memory, slot };
 }
 

@@ -11,23 +11,30 @@ const { word, at, bytes: DESCRIPTOR_BYTES } = FRAME_DESCRIPTOR;
 const DESCRIPTOR_WORDS = DESCRIPTOR_BYTES / 4;
 const WRAP = 2 ** 32;
 
-/** Nothing is said of the frame. */
-export const NO_FIELDS: FrameFields = {};
-
-/** What a publisher may say of a frame. What is left out is as the channel's format says. */
+/** What a publisher says of a frame beside its payload. 0 and null: as the channel's format says. Always of this shape: it is read for every frame. */
 export interface FrameFields {
   /** When the picture was taken, ns of CLOCK_MONOTONIC. */
-  readonly capturedNs?: number;
+  readonly capturedNs: number;
   /** Pixels. */
-  readonly width?: number;
-  readonly height?: number;
+  readonly width: number;
+  readonly height: number;
   /** B from one row to the next. */
-  readonly strideBytes?: number;
+  readonly strideBytes: number;
   /** DRM FourCC as a number, first character in the low byte. */
-  readonly fourcc?: number;
+  readonly fourcc: number;
   /** The user's own, at most 128 B. */
-  readonly metadata?: Uint8Array;
+  readonly metadata: Uint8Array | null;
 }
+
+/** Nothing is said of the frame. */
+export const NO_FIELDS: FrameFields = {
+  capturedNs: 0,
+  width: 0,
+  height: 0,
+  strideBytes: 0,
+  fourcc: 0,
+  metadata: null,
+};
 
 /** What the publisher says of each frame that it publishes. */
 export interface FrameStamp {
@@ -68,15 +75,19 @@ export function writeDescriptor(memory: ChannelMemory, slot: number, frame: Fram
   data[base + word.publishedNs + 1] = high32(frame.publishedNs);
   data[base + word.payloadBytes] = low32(frame.payloadBytes);
   data[base + word.payloadBytes + 1] = high32(frame.payloadBytes);
-  const { metadata, capturedNs = 0 } = fields;
-  storeAhead32(words, base + word.flags, frame.flags | ((metadata?.length ?? 0) << METADATA_BYTES_SHIFT));
+  const { metadata, capturedNs } = fields;
+  storeAhead32(
+    words,
+    base + word.flags,
+    frame.flags | ((metadata === null ? 0 : metadata.length) << METADATA_BYTES_SHIFT),
+  );
   data[base + word.capturedNs] = low32(capturedNs);
   data[base + word.capturedNs + 1] = high32(capturedNs);
-  data[base + word.width] = fields.width ?? 0;
-  data[base + word.height] = fields.height ?? 0;
-  data[base + word.strideBytes] = fields.strideBytes ?? 0;
-  data[base + word.fourcc] = fields.fourcc ?? 0;
-  if (metadata !== undefined) memory.descriptorBytes.set(metadata, slot * DESCRIPTOR_BYTES + at.metadata);
+  data[base + word.width] = fields.width;
+  data[base + word.height] = fields.height;
+  data[base + word.strideBytes] = fields.strideBytes;
+  data[base + word.fourcc] = fields.fourcc;
+  if (metadata !== null) memory.descriptorBytes.set(metadata, slot * DESCRIPTOR_BYTES + at.metadata);
 }
 
 export function writeSequence(memory: ChannelMemory, slot: number, sequence: number): void {

@@ -13,34 +13,10 @@ import { PAGE_WORD } from '../mapping/participant-page.ts';
 import type { ParticipantPages } from '../mapping/participant-pages.ts';
 import type { ChannelMemory } from './channel-memory.ts';
 import { type FrameFields, NO_FIELDS, writeDescriptor, writeSequence } from './descriptor.ts';
-import { Pins } from './pins.ts';
-import {
-  aheadOf,
-  FREE,
-  isPublished,
-  isWriting,
-  lapOf,
-  previousLap,
-  publishedWord,
-  ringLap,
-  ringSlot,
-  ringWord,
-  writerGeneration,
-  writerIndex,
-  writingWord,
-} from './words.ts';
+import { LoanRefusal, SlotMarks } from './slot-marks.ts';
+import { lapOf, previousLap, publishedWord, ringLap, ringSlot, ringWord, writingWord } from './words.ts';
 
-/** Why `loan` gave no slot. All are negative, slots are not. */
-export const LoanRefusal = {
-  /** Every slot is pinned, loaned, or owned by a predecessor that is not known to be gone. */
-  noSlot: -1,
-  /** A `block` channel: somebody has not read what would be overwritten. */
-  subscribersBehind: -2,
-  /** The lease is not ours any more. */
-  lost: -3,
-  /** A subscriber joined whose page cannot be had. */
-  pageMissing: -4,
-} as const;
+export { LoanRefusal } from './slot-marks.ts';
 
 const PUBLISHED = 0;
 const BEATEN = 1;
@@ -61,7 +37,7 @@ export interface PublisherLease {
 export class ChannelPublisher {
   readonly #memory: ChannelMemory;
   readonly #pages: ParticipantPages;
-  readonly #pins: Pins;
+  readonly #marks: SlotMarks;
   readonly #writing: number;
   readonly #nowNs: () => number;
   readonly #descriptorFields: {
@@ -77,12 +53,16 @@ export class ChannelPublisher {
   #lastSlot = -1;
   #armedPages: ParticipantPages['pages'] | null = null;
   #openLoans = 0;
+  #batching = false;
 
   constructor(memory: ChannelMemory, pages: ParticipantPages, identity: PublisherIdentity, nowNs: () => number) {
     this.#memory = memory;
     this.#pages = pages;
-    this.#pins = new Pins(memory.lock, pages);
     this.#writing = writingWord(identity.index, identity.generation);
+    this.#marks = new SlotMarks(memory, pages, this.#writing, {
+      holdsLease: () => this.holdsLease,
+      wake: () => this.wake(),
+    });
     this.#nowNs = nowNs;
     this.#descriptorFields = { payloadBytes: 0, flags: 0, tokenLow: 0, tokenHigh: 0, publishedNs: 0 };
   }
@@ -126,17 +106,13 @@ export class ChannelPublisher {
 
   /** A slot to fill, marked as ours, or a `LoanRefusal`. */
   loan(): number {
-    const { geometry } = this.#memory;
-    if (!this.holdsLease) return LoanRefusal.lost;
-    if (!this.#pages.refresh()) return this.#pageMissing();
-    let unreadFrom = Number.POSITIVE_INFINITY;
-    if (geometry.block) {
-      unreadFrom = this.#next - this.#longestLag();
-      if (this.#next + this.#openLoans - unreadFrom >= geometry.slots) return LoanRefusal.subscribersBehind;
-    }
-    for (let tried = 1; tried <= geometry.slots; tried += 1) {
-      const slot = (this.#lastSlot + tried) % geometry.slots;
-      const outcome = this.#tryMark(slot, unreadFrom);
+    const unreadFrom = this.#unreadFrom();
+    if (unreadFrom < 0) return unreadFrom;
+    const { slots } = this.#memory.geometry;
+    for (let tried = 1; tried <= slots; tried += 1) {
+      const slot = (this.#lastSlot + tried) % slots;
+      if (!this.#marks.mark(slot, this.#next, unreadFrom)) continue;
+      const outcome = this.#marks.confirm(slot);
       if (outcome === LoanRefusal.noSlot) continue;
       if (outcome < 0) return outcome;
       this.#lastSlot = slot;
@@ -146,9 +122,53 @@ export class ChannelPublisher {
     return LoanRefusal.noSlot;
   }
 
-  /** To one whose lease has ended the broker gives no pages any more: that is what it is told then. */
-  #pageMissing(): number {
-    return this.holdsLease ? LoanRefusal.pageMissing : LoanRefusal.lost;
+  /**
+   * As many slots to fill as there are now, at most `count`, added to `slots`. Marked all before pins are looked at, so that the lines
+   * on which subscribers pin are fetched once for all.
+   * @returns how many, or a `LoanRefusal` when there is none.
+   */
+  loanMany(count: number, slots: number[]): number {
+    const unreadFrom = this.#unreadFrom();
+    if (unreadFrom < 0) return unreadFrom;
+    const marked = this.#markMany(Math.min(count, this.#room(unreadFrom)), unreadFrom);
+    let refusal: number = LoanRefusal.noSlot;
+    let given = 0;
+    for (const slot of marked) {
+      const outcome = this.#marks.confirm(slot);
+      if (outcome < 0) {
+        refusal = outcome;
+        continue;
+      }
+      slots.push(slot);
+      this.#lastSlot = slot;
+      given += 1;
+    }
+    this.#openLoans += given;
+    return given > 0 ? given : refusal;
+  }
+
+  #markMany(count: number, unreadFrom: number): number[] {
+    const { slots } = this.#memory.geometry;
+    const marked: number[] = [];
+    for (let tried = 1; tried <= slots && marked.length < count; tried += 1) {
+      const slot = (this.#lastSlot + tried) % slots;
+      if (this.#marks.mark(slot, this.#next, unreadFrom)) marked.push(slot);
+    }
+    return marked;
+  }
+
+  /** The oldest frame that somebody still has to read, infinity where nobody counts; or why no slot can be lent now. */
+  #unreadFrom(): number {
+    if (!this.holdsLease) return LoanRefusal.lost;
+    if (!this.#pages.refresh()) return this.#marks.pageMissing();
+    if (!this.#memory.geometry.block) return Number.POSITIVE_INFINITY;
+    const unreadFrom = this.#next - this.#longestLag();
+    return this.#room(unreadFrom) < 1 ? LoanRefusal.subscribersBehind : unreadFrom;
+  }
+
+  /** How many slots hold nothing that must still be read. */
+  #room(unreadFrom: number): number {
+    return unreadFrom - this.#next - this.#openLoans + this.#memory.geometry.slots;
   }
 
   /** How many published frames the slowest subscriber that counts has not read, at least 0. */
@@ -163,47 +183,10 @@ export class ChannelPublisher {
     return longest;
   }
 
-  /** Frames from `unreadFrom` on must not be overwritten. */
-  #tryMark(slot: number, unreadFrom: number): number {
-    const { descriptors, lock } = this.#memory;
-    const at = this.#memory.stateAt(slot);
-    let seen = load32(descriptors, at);
-    if (isWriting(seen)) {
-      if (!lock.isGone(writerIndex(seen), writerGeneration(seen))) return LoanRefusal.noSlot;
-      if (!cas32(descriptors, at, seen, FREE)) return LoanRefusal.noSlot;
-      seen = FREE;
-    }
-    if (isPublished(seen)) {
-      const ahead = aheadOf(seen, this.#next);
-      // A predecessor is just publishing it; or somebody has yet to read it. Farther ahead than there are slots is a frame so old
-      // that its number has come round.
-      const pending = ahead >= 0 && ahead <= this.#memory.geometry.slots;
-      if (pending || (ahead < 0 && this.#next + ahead >= unreadFrom)) return LoanRefusal.noSlot;
-    }
-    if (this.#pins.pinned(seen)) return LoanRefusal.noSlot;
-    if (!cas32(descriptors, at, seen, this.#writing)) return LoanRefusal.noSlot;
-    return this.#confirmMark(slot, at, seen);
-  }
-
-  /**
-   * IMPORTANT: pins are looked at again after the mark, by everyone who may have joined before it. A subscriber pins, then looks
-   * at the state; with the mark first and this look second at least one of the two sees the other, and no frame is overwritten
-   * under a reader.
-   */
-  #confirmMark(slot: number, at: number, seen: number): number {
-    let refusal: number = slot;
-    if (!this.#pages.refresh()) refusal = this.#pageMissing();
-    else if (this.#pins.pinned(seen)) refusal = LoanRefusal.noSlot;
-    else if (!this.holdsLease) refusal = LoanRefusal.lost;
-    // Whoever wanted the frame in it found it marked, and went to sleep until it would be overwritten: it will not.
-    if (refusal !== slot && cas32(this.#memory.descriptors, at, this.#writing, seen)) this.wake();
-    return refusal;
-  }
-
   /** Gives a loaned slot back unpublished. Its old frame is gone: the slot is free, never again what it was. */
   giveBack(slot: number): void {
     this.#openLoans -= 1;
-    cas32(this.#memory.descriptors, this.#memory.stateAt(slot), this.#writing, FREE);
+    this.#marks.free(slot);
   }
 
   /** Counts a loan as closed without giving its slot back: its memory is out of our hands. */
@@ -215,7 +198,7 @@ export class ChannelPublisher {
    * Publishes a loaned slot; the loan is over either way.
    * @returns the sequence, or null when the lease had been lost: the frame was shown to nobody.
    */
-  publish(slot: number, payloadBytes: number, fields: FrameFields): number | null {
+  publish(slot: number, payloadBytes: number, fields: FrameFields = NO_FIELDS): number | null {
     this.#checkFrame(payloadBytes, fields);
     return this.#publish(slot, payloadBytes, 0, fields);
   }
@@ -229,18 +212,29 @@ export class ChannelPublisher {
     return sequence;
   }
 
+  /** What `publishAll` publishes has one time stamp, and wakes who sleeps once, at its end. It must not wait. */
+  batch(publishAll: () => void): void {
+    this.#descriptorFields.publishedNs = this.#nowNs();
+    this.#batching = true;
+    try {
+      publishAll();
+    } finally {
+      this.#batching = false;
+      this.wake();
+    }
+  }
+
   #checkFrame(payloadBytes: number, fields: FrameFields): void {
     if (!Number.isInteger(payloadBytes) || payloadBytes < 0 || payloadBytes > this.#memory.geometry.slotBytes) {
       throw new RangeError(`payloadBytes must be 0 to ${this.#memory.geometry.slotBytes}, not ${payloadBytes}`);
     }
-    if ((fields.metadata?.length ?? 0) > USER_METADATA_BYTES) {
-      throw new RangeError(`metadata is ${fields.metadata?.length} B, at most ${USER_METADATA_BYTES} fit`);
+    if (fields.metadata !== null && fields.metadata.length > USER_METADATA_BYTES) {
+      throw new RangeError(`metadata is ${fields.metadata.length} B, at most ${USER_METADATA_BYTES} fit`);
     }
   }
 
   #publish(slot: number, payloadBytes: number, flags: number, fields: FrameFields): number | null {
     const memory = this.#memory;
-    const { descriptors } = memory;
     const frame = this.#descriptorFields;
     const at = memory.stateAt(slot);
     if (!this.holdsLease) {
@@ -253,7 +247,7 @@ export class ChannelPublisher {
     }
     frame.payloadBytes = payloadBytes;
     frame.flags = flags;
-    frame.publishedNs = this.#nowNs();
+    if (!this.#batching) frame.publishedNs = this.#nowNs();
     writeDescriptor(memory, slot, frame, fields);
     this.#openLoans -= 1;
     for (let tries = 0; tries <= memory.geometry.slots; tries += 1) {
@@ -261,17 +255,17 @@ export class ChannelPublisher {
       const outcome = this.#offer(slot, at, sequence);
       if (outcome === LOST) return null;
       if (outcome === BEATEN && !this.holdsLease) {
-        cas32(descriptors, at, this.#writing, FREE);
+        this.#marks.free(slot);
         return null;
       }
       memory.advanceHead(sequence);
       this.#next = sequence + 1;
       if (outcome === PUBLISHED) {
-        this.wake();
+        if (!this.#batching) this.wake();
         return sequence;
       }
     }
-    cas32(descriptors, at, this.#writing, FREE);
+    this.#marks.free(slot);
     throw new CorruptMemoryError('ring: more frames were published by predecessors than the channel has slots');
   }
 

@@ -139,6 +139,6 @@ export class InMemoryChannel {
     const slot = publisher.loan();
     if (slot < 0) throw new Error(`loan refused: ${slot}`);
     this.fill(slot, value);
-    return publisher.publish(slot, 1, {});
+    return publisher.publish(slot, 1);
   }
 }
