@@ -4,8 +4,10 @@ import type { CliContext } from '../program/context.ts';
 import { UsageError } from '../program/errors.ts';
 import { colorsFor } from '../program/output.ts';
 import { naming, parseChoice } from '../program/parse.ts';
+import { compareReports, printComparison } from './compare.ts';
 import type { Peer } from './peer.ts';
 import { printReport } from './print-report.ts';
+import { readReport } from './read-report.ts';
 import { GROUPS, type Group, type Report } from './report-model.ts';
 import { runBench } from './run-bench.ts';
 
@@ -23,6 +25,7 @@ export async function bench(flags: BenchFlags, context: CliContext, peers: reado
   const { json } = flags;
   // Found out before ten minutes of measuring, not after.
   if (json !== undefined) naming('--json', requireWritable)(json);
+  const earlier = flags.compare === undefined ? null : naming('--compare', readReport)(flags.compare);
   const { dim } = colorsFor(context, 'stderr');
   const report = await runBench({
     quick: flags.quick === true,
@@ -33,6 +36,7 @@ export async function bench(flags: BenchFlags, context: CliContext, peers: reado
   });
   printReport(context, report);
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+  if (earlier !== null) printComparison(context, compareReports(earlier, report), flags.compare ?? '');
   return report;
 }
 

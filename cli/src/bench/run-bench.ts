@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBroker } from './broker-process.ts';
+import { fanOutScenarios } from './fan-out/fan-out-scenarios.ts';
 import { handOffScenarios } from './hand-off/hand-off-scenario.ts';
 import { peerScenarios } from './hand-off/peer-scenario.ts';
 import { chooseCores, describeMachine } from './machine.ts';
@@ -14,6 +15,7 @@ import type { Peer } from './peer.ts';
 import { Crew } from './processes.ts';
 import { GROUPS, type Group, REPORT_FORMAT, type Report, type Result } from './report-model.ts';
 import type { Lab, Scenario } from './scenario.ts';
+import { throughputScenarios } from './throughput/throughput-scenarios.ts';
 
 const ROUNDS = 10;
 const QUICK_ROUNDS = 1;
@@ -103,7 +105,7 @@ async function measure(scenario: Scenario, counted: boolean, { signal }: Lab): P
 }
 
 async function makeScenarios(lab: Lab, { only = GROUPS, peers = [], say }: RunOptions): Promise<readonly Scenario[]> {
-  const scenarios: Scenario[] = [...handOffScenarios(lab)];
+  const scenarios = [handOffScenarios, throughputScenarios, fanOutScenarios].flatMap((make) => make(lab));
   if (only.includes('hand-off')) scenarios.push(...(await peerScenarios(lab, peers, say)));
   return scenarios.filter(({ group }) => only.includes(group));
 }
