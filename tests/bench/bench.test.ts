@@ -1,104 +1,143 @@
-/** That the benchmark runs, and that what it reports is what it says. Never how fast anything is. */
-import { readFileSync } from 'node:fs';
+/** That the benchmark runs, that what it reports is what it says, and that it leaves nothing behind. Never how fast anything is. */
+import { once } from 'node:events';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { GROUPS, type Report, type Result } from 'leasehold/bench';
 import { describe, expect, it } from 'vitest';
-import { command } from '../support/processes.ts';
+import { command, leasehold } from '../support/processes.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { LEASE_FIGURES, type LeaseReport, PAIRS_PER_BATCH } from './lease-figures.ts';
-import { distribution, latenciesNs } from './measure.ts';
-import { replaceBlock } from './report.ts';
-import type { BenchReport } from './run.ts';
-import { FRAME_BYTES, SMALL_BYTES, VARIANTS } from './variants.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+const PAYLOADS = [8, 4_096, 1_048_576, 8_294_400, 33_177_600];
 
-function checkLeases({ results, rpcRatio }: LeaseReport): void {
-  expect(results.map(({ id }) => id)).toEqual([...LEASE_FIGURES.keys()]);
-  const ofId = (id: string) => results.find((result) => result.id === id);
-  for (const { id, latency, pairsPerSample } of results) {
-    expect(latency.p50Ns, id).toBeGreaterThan(0);
-    expect(pairsPerSample).toBe(/^(try|lease)-/.test(id) ? PAIRS_PER_BATCH : 1);
-  }
-  // Two rounds: of ten grants of a round, one has no hand-over before it; two deaths.
-  expect(ofId('hand-over')?.latency.n).toBe(18);
-  expect(ofId('death')?.latency.n).toBe(4);
-  expect(ofId('death-kernel')?.latency.n).toBe(4);
-  expect(rpcRatio).toBe((ofId('rpc-pair')?.latency.p50Ns ?? 0) / 2 / (ofId('rpc-bare')?.latency.p50Ns ?? 0));
+const idsOf = ({ results }: Report): string[] => results.map(({ id }) => id);
+const ofEveryPayload = (way: string): string[] => PAYLOADS.map((bytes) => `hand-off/${way}/${bytes}`);
+
+/** What a test of goals, a chart and a comparison with older runs rely on. */
+const STABLE_IDS = [
+  ...['spin/persistent', 'spin/fenced', 'adaptive/fenced', 'yield/fenced', 'park/fenced'].flatMap((way) =>
+    ofEveryPayload(`leasehold/${way}`),
+  ),
+  ...['net/event-loop', 'fifo/park', 'grpc/event-loop', 'post-message/event-loop', 'post-message/spin'].flatMap(
+    ofEveryPayload,
+  ),
+  'hand-off/atomics/spin/8',
+  'hand-off/doorbell/event-loop/8',
+  'hand-off/net/event-loop/64',
+  'throughput/leasehold/persistent/64',
+  'throughput/leasehold/persistent-batched/64',
+  'throughput/leasehold/written-and-read/8294400',
+  'throughput/own-memory/written-and-read/8294400',
+  'memcpy/memory/8294400',
+  ...[1, 2, 4, 8, 16].map((subscribers) => `fan-out/leasehold/park/${subscribers}/4096`),
+  'leases/leasehold/try-shared',
+  'leases/leasehold/hand-over',
+  'leases/leasehold/death',
+];
+
+function checkResult({ id, group, who, unit, value, distribution }: Result): void {
+  expect(id.startsWith(`${group}/${who}/`), id).toBe(true);
+  expect(GROUPS, id).toContain(group);
+  expect(
+    [value, distribution].filter((figure) => figure !== undefined),
+    id,
+  ).toHaveLength(1);
+  if (value !== undefined) expect(value, id).toBeGreaterThanOrEqual(0);
+  if (distribution === undefined) return;
+  const { n, p50, p99, p999, max } = distribution;
+  expect(unit, id).toBe('ns');
+  expect(n, id).toBeGreaterThan(0);
+  expect(p50, id).toBeGreaterThan(0);
+  expect([p50, p99, p999, max], id).toEqual([p50, p99, p999, max].toSorted((left, right) => left - right));
 }
 
+/** The directories of runs. */
+const leftBehind = (directory: string): string[] => readdirSync(directory);
+
 describe('npm run bench', () => {
-  it('measures every variant in one run and writes the figures as JSON and as a table', async () => {
+  it('measures every group in one run, and writes the figures as JSON and as tables', async () => {
     const file = join(tempDir(), 'bench.json');
-    const { code, stdout, stderr } = await command(process.execPath, [MAIN, '--quick', '--json', file]).ended;
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-
-    const report = JSON.parse(readFileSync(file, 'utf8')) as BenchReport;
-    expect(report.quick).toBe(true);
-    expect(report.handOffs.map(({ id }) => id)).toEqual(VARIANTS.map(({ id }) => id));
-    for (const { latency, memory, transport } of report.handOffs) {
-      expect(latency.n).toBeGreaterThanOrEqual(20);
-      expect(latency.p50Ns).toBeGreaterThan(0);
-      expect(latency.p50Ns).toBeLessThanOrEqual(latency.p99Ns);
-      expect(latency.p99Ns).toBeLessThanOrEqual(latency.p999Ns);
-      expect(latency.p999Ns).toBeLessThanOrEqual(latency.maxNs);
-      if (transport === 'shared-memory') expect(memory?.pageKind).toMatch(/^(base|transparent|hugetlb)/);
-      else expect(memory).toBeNull();
-    }
-    const p50Ns = (id: string): number =>
-      report.handOffs.find((result) => result.id === id)?.latency.p50Ns ?? Number.NaN;
-    for (const [name, ratio] of Object.entries(report.ratios)) {
-      expect(ratio).toBe(p50Ns(`${name}-${FRAME_BYTES}`) / p50Ns(`${name}-${SMALL_BYTES}`));
-    }
-    expect(Object.keys(report.ratios)).toEqual(['poll', 'spin', 'park']);
-    expect(report.controlPlane.map(({ id }) => id)).toEqual(['get-broker-info', 'create-delete-channel']);
-
-    checkLeases(report.leases);
-
-    const rows = stdout
-      .toString()
-      .split('\n')
-      .filter((line) => line.startsWith('| ') && !line.startsWith('| ---'));
-    expect(rows).toHaveLength(1 + VARIANTS.length + 1 + report.controlPlane.length + 1 + LEASE_FIGURES.size);
+    const temporary = tempDir();
+    const env = { ...process.env, TMPDIR: temporary };
+    const { code, stdout, stderr } = await command(process.execPath, [MAIN, '--quick', '--json', file], { env }).ended;
+    expect(code, stderr).toBe(0);
+    const report = JSON.parse(readFileSync(file, 'utf8')) as Report;
+    expect(report).toMatchObject({ format: 1, quick: true, rounds: 1 });
+    for (const result of report.results) checkResult(result);
+    const ids = idsOf(report);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids).toEqual(expect.arrayContaining(STABLE_IDS));
+    expect(new Set(report.results.map(({ group }) => group))).toEqual(new Set(GROUPS));
+    for (const { id, group } of report.results) expect(stdout.toString()).toContain(id.slice(group.length + 1));
     expect(stdout.toString()).toContain(report.machine.cpuModel);
+    expect(leftBehind(temporary)).toEqual([]);
   });
 
-  it('refuses an option it does not know, and a README made of a quick run', async () => {
-    const unknown = await command(process.execPath, [MAIN, '--fast']).ended;
-    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringMatching(/^bench: .*--fast/) });
-    const quick = await command(process.execPath, [MAIN, '--quick', '--readme']).ended;
-    expect(quick).toMatchObject({ code: 1, stderr: expect.stringContaining('leave --quick out') });
-  });
-});
-
-describe('the figures', () => {
-  it('are samples at the nearest rank, whatever the order they came in', () => {
-    const samples = Array.from({ length: 10_000 }, (_, index) => 10_000 - index);
-    expect(distribution(samples)).toEqual({ n: 10_000, p50Ns: 5_000, p99Ns: 9_900, p999Ns: 9_990, maxNs: 10_000 });
-    expect(distribution([5, 1, 4, 2, 3])).toEqual({ n: 5, p50Ns: 3, p99Ns: 5, p999Ns: 5, maxNs: 5 });
-    expect(distribution([7])).toEqual({ n: 1, p50Ns: 7, p99Ns: 7, p999Ns: 7, maxNs: 7 });
-    expect(() => distribution([])).toThrow('no samples');
-  });
-
-  it('leave out the lead-in, and are refused when the two sides disagree', () => {
-    expect(latenciesNs(Float64Array.of(1, 10, 20), Float64Array.of(9, 12, 25), 1)).toEqual([2, 5]);
-    expect(() => latenciesNs(Float64Array.of(1, 2), Float64Array.of(1), 0)).toThrow('2 sent, but 1 received');
-    expect(() => latenciesNs(Float64Array.of(5), Float64Array.of(4), 0)).toThrow('clocks disagree');
-  });
-});
-
-describe('the README', () => {
-  it('gets the report between its markers and keeps the rest', () => {
-    const text = 'a\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nb\n';
-    expect(replaceBlock(text, 'new $&')).toBe('a\n<!-- bench:begin -->\nnew $&\n<!-- bench:end -->\nb\n');
+  it('lays a run beside an earlier one', async () => {
+    const file = join(tempDir(), 'earlier.json');
+    const first = await leasehold(['bench', '--quick', '--only', 'leases', '--json', file]).ended;
+    expect(first.code, first.stderr).toBe(0);
+    const second = await leasehold(['bench', '--quick', '--only', 'leases', '--compare', file]).ended;
+    expect(second.code, second.stderr).toBe(0);
+    expect(second.stdout.toString()).toMatch(/NOW\/BEFORE(.|\n)*leases\/leasehold\/try-shared/);
   });
 
   it.each([
-    ['no markers', 'a'],
-    ['no end', 'a <!-- bench:begin --> b'],
-    ['the end first', 'a <!-- bench:end --> b <!-- bench:begin -->'],
-    ['two of them', '<!-- bench:begin --><!-- bench:end --><!-- bench:begin --><!-- bench:end -->'],
-  ])('is refused with %s', (_, text) => {
-    expect(() => replaceBlock(text, 'x')).toThrow('the README must have one');
+    ['an option that there is not', ['--fast'], /--fast/],
+    ['a group that there is not', ['--only', 'hand-off,memory'], /--only: "memory" is not one of hand-off/],
+    [
+      'a file that cannot be written',
+      ['--json', '/nowhere/bench.json'],
+      /--json: \/nowhere\/bench.json cannot be written/,
+    ],
+    ['a file that cannot be read', ['--compare', '/nowhere/bench.json'], /--compare: \/nowhere\/bench.json/],
+    ['documents made of a quick run', ['--quick', '--docs'], /leave --quick and --only out/],
+  ])('refuses %s, before anything is measured', async (_, args, why) => {
+    const { code, stdout, stderr } = await command(process.execPath, [MAIN, ...args]).ended;
+    expect({ code, stdout: stdout.toString(), stderr }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(why),
+    });
+  });
+
+  it('refuses to be compared with what is no report', async () => {
+    const file = join(tempDir(), 'other.json');
+    writeFileSync(file, '{"format": 0}');
+    const { code, stderr } = await leasehold(['bench', '--compare', file]).ended;
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('has format 0, not 1') });
+  });
+
+  it('ends everything that it started when it is interrupted, and says so', async () => {
+    const temporary = tempDir();
+    const running = leasehold(['bench', '--quick', '--only', 'hand-off'], {
+      env: { ...process.env, TMPDIR: temporary },
+    });
+    const { stderr } = running.child;
+    let said = '';
+    while (!said.includes('round')) said += String((await once(stderr as NonNullable<typeof stderr>, 'data'))[0]);
+    const children = childrenOf(running.pid);
+    expect(children.length).toBeGreaterThan(2);
+    running.child.kill('SIGINT');
+    const { code } = await running.ended;
+    expect({ code, stderr: running.stderr() }).toEqual({
+      code: 130,
+      stderr: expect.stringMatching(/ended \d+ processes/),
+    });
+    expect(children.filter(isAlive)).toEqual([]);
+    expect(leftBehind(temporary)).toEqual([]);
   });
 });
+
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

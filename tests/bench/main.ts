@@ -1,43 +1,20 @@
-/** `npm run bench -- [--quick] [--json FILE] [--readme]`: hands payloads and leases from process to process in every way, and prints the figures. */
-import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
-import { checkReadme, markdown, writeReadme } from './report.ts';
-import { runBench } from './run.ts';
+/** `npm run bench -- [options]`: `leasehold bench`, with the peers that need more than Node, and with the documents made from the report. */
+import { type BenchFlags, runBenchProgram } from 'leasehold/bench';
+import { peers } from './peers/peers.ts';
+import { writeDocuments } from './report/documents.ts';
 
-const README = new URL('../../README.md', import.meta.url);
-const HELP = `usage: npm run bench -- [options]
+const DOCS = 'docs';
 
-  --quick      a few seconds instead of two minutes: shows that everything runs, the figures mean little
-  --json FILE  also write everything as JSON
-  --readme     also put the table between the bench markers of README.md
-  --help
-`;
-
-async function main(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      quick: { type: 'boolean', default: false },
-      json: { type: 'string' },
-      readme: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return;
-  }
-  if (values.quick && values.readme) throw new Error('--readme wants the figures of a whole run: leave --quick out');
-  if (values.readme) checkReadme(README);
-  const report = await runBench(values.quick);
-  process.stdout.write(`${markdown(report)}\n`);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
-  if (values.readme) writeReadme(README, report);
+function refuse(switches: ReadonlySet<string>, { quick, only }: BenchFlags): string | null {
+  if (!switches.has(DOCS) || (quick !== true && only === undefined)) return null;
+  return '--docs wants the figures of a whole run: leave --quick and --only out';
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  process.stderr.write(`bench: ${error instanceof Error ? error.message : error}\n`);
-  process.exitCode = 1;
-}
+process.exitCode = await runBenchProgram(process.argv.slice(2), {
+  peers: peers(),
+  switches: { [DOCS]: 'also make README.md, docs/PERFORMANCE.md and its charts from the figures' },
+  refuse,
+  after: (report, switches) => {
+    if (switches.has(DOCS)) writeDocuments(report);
+  },
+});

@@ -6,11 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { command } from '../support/processes.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { MEMORY_BLOCK } from './memory-document.ts';
 import { BLOCK_IDS, type MemoryReport } from './memory-figures.ts';
 import { KINDS, QUICK, tooSmallFor } from './memory-plan.ts';
 import { bytesText } from './memory-report.ts';
 import { touch, walk, walked, wordsOf } from './memory-touch.ts';
-import { MEMORY_MARKERS, replaceBlock } from './report.ts';
+import { replaceBlock } from './report/blocks.ts';
 
 const MAIN = fileURLToPath(new URL('memory-main.ts', import.meta.url));
 
@@ -154,9 +155,9 @@ describe('docs/MEMORY.md', () => {
   const text = readFileSync(join(root, 'docs/MEMORY.md'), 'utf8');
 
   it('gets the report between its markers', () => {
-    const { begin, end } = MEMORY_MARKERS;
-    expect(replaceBlock(text, 'figures', MEMORY_MARKERS)).toContain(`${begin}\nfigures\n${end}\n`);
-    expect(() => replaceBlock('', '', MEMORY_MARKERS)).toThrow('docs/MEMORY.md must have one');
+    const block = '<!-- memory-bench:begin -->\nfigures\n<!-- memory-bench:end -->\n';
+    expect(replaceBlock(text, MEMORY_BLOCK, 'figures')).toContain(block);
+    expect(() => replaceBlock('', MEMORY_BLOCK, '')).toThrow('docs/MEMORY.md must have one');
   });
 
   it('names tests that there are', () => {

@@ -1,8 +1,8 @@
 /** Blocks of one size from everywhere, in turn, asked of one process. The first round is not counted. */
 
-import { distribution } from './measure.ts';
 import { BLOCK_IDS, BLOCKS, type BlockId, type BlockResult, type BlockTimes } from './memory-figures.ts';
 import { type Lab, Samples } from './memory-lab.ts';
+import { distribution } from './memory-measure.ts';
 import { bytesText } from './memory-report.ts';
 
 export async function measureBlocks(lab: Lab): Promise<BlockResult[]> {

@@ -1,6 +1,6 @@
 /** What a run of the memory benchmark found, as JSON has it. Every figure is of one page kind that the broker granted; what was not granted is in `notMeasured`. */
-import type { Machine } from './machine.ts';
-import type { Distribution } from './measure.ts';
+import type { Machine } from 'leasehold/bench';
+import type { Distribution } from './memory-measure.ts';
 import type { Kind } from './memory-plan.ts';
 
 /** One size with one kind of page. Creating is by the broker, attaching and touching by another process than asked for it. */

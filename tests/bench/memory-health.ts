@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { distribution } from './measure.ts';
 import { CHECKS, type CheckId, type CheckTimes, type HealthResult } from './memory-figures.ts';
 import { type Lab, Samples } from './memory-lab.ts';
+import { distribution } from './memory-measure.ts';
 import type { Kind } from './memory-plan.ts';
 import { bytesText } from './memory-report.ts';
 

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import type { NotMeasured } from './memory-figures.ts';
 import { type Kind, type MemoryPlan, POLICY, poolKindOf, tooSmallFor } from './memory-plan.ts';
 import type { HugePagePools } from './memory-pool.ts';
+import type { Side } from './memory-processes.ts';
 import { bytesText } from './memory-report.ts';
 import type { Created } from './memory-side.ts';
 import type { MemoryQuestion } from './memory-worker.ts';
-import type { Side } from './processes.ts';
 
 /** Free memory that is left alone, B. */
 const SPARE_BYTES = 2 ** 30;

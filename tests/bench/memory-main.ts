@@ -1,11 +1,10 @@
 /** `npm run bench:memory -- [--quick] [--json FILE] [--docs]`: what memory costs by kind of page, and what the broker answers meanwhile. */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { checkMemoryBlock, writeMemoryBlock } from './memory-document.ts';
 import { memoryMarkdown } from './memory-report.ts';
 import { runMemoryBench } from './memory-run.ts';
-import { checkBlock, MEMORY_MARKERS, writeBlock } from './report.ts';
 
-const DOCS = new URL('../../docs/MEMORY.md', import.meta.url);
 const HELP = `usage: npm run bench:memory -- [options]
 
 As root it sets the kernel's pools of large pages for each measurement and puts them back at the end. Otherwise it
@@ -32,11 +31,11 @@ async function main(args: string[]): Promise<void> {
     return;
   }
   if (values.quick && values.docs) throw new Error('--docs wants the figures of a whole run: leave --quick out');
-  if (values.docs) checkBlock(DOCS, MEMORY_MARKERS);
+  if (values.docs) checkMemoryBlock();
   const report = await runMemoryBench(values.quick, (what) => process.stderr.write(`bench:memory: ${what}\n`));
   process.stdout.write(`${memoryMarkdown(report)}\n`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
-  if (values.docs) writeBlock(DOCS, MEMORY_MARKERS, memoryMarkdown(report));
+  if (values.docs) writeMemoryBlock(memoryMarkdown(report));
 }
 
 try {

@@ -1,8 +1,8 @@
 /** Creating, first touch and random access: each size with each kind of page, in another order in every round. The first round is not counted. */
 
-import { distribution } from './measure.ts';
 import type { TouchResult, WalkResult } from './memory-figures.ts';
 import { type Lab, Samples } from './memory-lab.ts';
+import { distribution } from './memory-measure.ts';
 import { KINDS, type Kind, type SizePlan } from './memory-plan.ts';
 import { bytesText } from './memory-report.ts';
 import type { Touched } from './memory-side.ts';

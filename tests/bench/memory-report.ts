@@ -1,6 +1,5 @@
 /** The memory report as people read it: Markdown, the same on the terminal and in docs/MEMORY.md. */
 
-import type { Distribution } from './measure.ts';
 import {
   BLOCKS,
   type Block,
@@ -12,6 +11,7 @@ import {
   type TouchResult,
   type WalkResult,
 } from './memory-figures.ts';
+import type { Distribution } from './memory-measure.ts';
 
 /** Whole units only, or what comes close. */
 export function bytesText(bytes: number): string {
@@ -122,13 +122,12 @@ function resizeRow({ kind, direction, attachments, stepBytes, latency }: ResizeR
 }
 
 function machineText({ machine, transparent, freeMemoryReported, tookSeconds }: MemoryReport): string {
-  const { cpuModel, cpuCount, memoryBytes, kernel, node, pinned } = machine;
-  const cores =
-    pinned === null ? 'not pinned' : `creator pinned to core ${pinned.sender}, user to core ${pinned.receiver}`;
+  const { cpuModel, cpuCount, memoryBytes, kernel, node, cores } = machine;
+  const pinned = cores === null ? 'not pinned' : `creator pinned to core ${cores[0]}, user to core ${cores[1]}`;
   const memory = `${(memoryBytes / 2 ** 30).toFixed(0)} GiB of memory`;
   const host = freeMemoryReported ? 'The host takes free memory back until it is touched again. ' : '';
   const pages = `Transparent pages: ${transparent.anonymous} for anonymous memory, ${transparent.shared} for shared`;
-  return `${cpuModel}, ${cpuCount} cores (${cores}), ${memory}, Linux ${kernel}, Node ${node}. ${pages}. ${host}${tookSeconds.toFixed(0)} s.`;
+  return `${cpuModel}, ${cpuCount} cores (${pinned}), ${memory}, Linux ${kernel}, Node ${node}. ${pages}. ${host}${tookSeconds.toFixed(0)} s.`;
 }
 
 const TOUCH_METHOD = `p50 and, in brackets, the largest of n. \`create\` is the call of one process, until the broker has populated the memory; the

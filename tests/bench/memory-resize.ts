@@ -1,8 +1,8 @@
 /** What growing and shrinking take, by how many have the mapping attached, and what an untouched reservation takes of the machine. */
 import type { MemoryGrant } from '@leasehold/client';
-import { distribution } from './measure.ts';
 import type { ReserveResult, ResizeResult } from './memory-figures.ts';
 import { type Lab, memoryNumber, Samples } from './memory-lab.ts';
+import { distribution } from './memory-measure.ts';
 import { POLICY, POOL_PAGE_BYTES } from './memory-plan.ts';
 import { bytesText } from './memory-report.ts';
 

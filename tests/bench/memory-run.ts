@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chooseCores, describeMachine } from './machine.ts';
+import { chooseCores, describeMachine } from 'leasehold/bench';
 import { measureBlocks } from './memory-block-run.ts';
 import type { MemoryReport } from './memory-figures.ts';
 import { measureHealth } from './memory-health.ts';
@@ -12,9 +12,9 @@ import { Lab, type MemorySide } from './memory-lab.ts';
 import { measurePages } from './memory-pages.ts';
 import { FULL, QUICK } from './memory-plan.ts';
 import { HugePagePools } from './memory-pool.ts';
+import { Side, startBroker, stop } from './memory-processes.ts';
 import { measureReserves, measureResizes } from './memory-resize.ts';
 import type { MemoryQuestion } from './memory-worker.ts';
-import { Side, startBroker, stop } from './processes.ts';
 
 const WORKER = fileURLToPath(new URL('memory-worker.ts', import.meta.url));
 const TRANSPARENT = '/sys/kernel/mm/transparent_hugepage';
@@ -41,8 +41,8 @@ export async function runMemoryBench(quick: boolean, tell: (what: string) => voi
       started.unshift({ stop: () => stop(made.child) });
       return made;
     };
-    const creator = side('creator', machine.pinned?.sender ?? null);
-    const user = side('user', machine.pinned?.receiver ?? null);
+    const creator = side('creator', machine.cores?.[0] ?? null);
+    const user = side('user', machine.cores?.[1] ?? null);
     const plan = quick ? QUICK : FULL;
     const lab = new Lab({ plan, creator, user, brokerPid: broker.pid ?? 0, pools }, tell);
     const measured = await Promise.race([measureAll(lab), over]);

@@ -1,7 +1,7 @@
 /** `leasehold bench` as a program of its own, with more to measure, more options, and more that is done with the report. */
 import { Command } from 'commander';
 import { benchOptions } from '../commands/bench.ts';
-import { exitCodeOfAbort, reportError } from '../program/errors.ts';
+import { exitCodeOfAbort, reportError, UsageError } from '../program/errors.ts';
 import { ExitCode } from '../program/exit-codes.ts';
 import { processContext } from '../program/process-context.ts';
 import { type BenchFlags, bench } from './bench-command.ts';
@@ -12,8 +12,8 @@ export interface BenchProgram {
   readonly peers: readonly Peer[];
   /** Switches of its own: what follows `--`, and what it does. */
   readonly switches: Readonly<Record<string, string>>;
-  /** Before anything is measured: may refuse. */
-  before(switches: ReadonlySet<string>, flags: BenchFlags): void;
+  /** Asked before anything is measured: why these options make no sense together; null: they do. */
+  refuse(switches: ReadonlySet<string>, flags: BenchFlags): string | null;
   /** After the report was printed. */
   after(report: Report, switches: ReadonlySet<string>): Promise<void> | void;
 }
@@ -25,7 +25,8 @@ export async function runBenchProgram(args: readonly string[], program: BenchPro
   for (const [name, what] of Object.entries(program.switches)) command.option(`--${name}`, what);
   command.action(async (flags: BenchFlags & Readonly<Record<string, unknown>>) => {
     const switches = new Set(Object.keys(program.switches).filter((name) => flags[name] === true));
-    program.before(switches, flags);
+    const why = program.refuse(switches, flags);
+    if (why !== null) throw new UsageError(why);
     await program.after(await bench(flags, context, program.peers), switches);
   });
   try {

@@ -1,4 +1,5 @@
 /** The benchmark for those who add to it: what they need to measure peers beside Leasehold, and to read what was measured. */
+export type { BenchFlags } from './bench-command.ts';
 export { type BenchProgram, runBenchProgram } from './bench-program.ts';
 export { chooseCores, describeMachine } from './machine.ts';
 export { distribution } from './measure.ts';

@@ -10,6 +10,7 @@ import { startBroker } from './broker-process.ts';
 import { fanOutScenarios } from './fan-out/fan-out-scenarios.ts';
 import { handOffScenarios } from './hand-off/hand-off-scenario.ts';
 import { peerScenarios } from './hand-off/peer-scenario.ts';
+import { leaseScenarios } from './leases/lease-scenarios.ts';
 import { chooseCores, describeMachine } from './machine.ts';
 import type { Peer } from './peer.ts';
 import { Crew } from './processes.ts';
@@ -50,27 +51,49 @@ interface LabOptions extends Pick<Lab, 'cores' | 'rounds'> {
 
 /** Whatever `work` starts in the lab is ended when it is over. */
 async function inLab<T>({ cores, rounds, options }: LabOptions, work: (lab: Lab) => Promise<T>): Promise<T> {
-  const { quick, signal, say } = options;
+  const { quick, signal, peers = [] } = options;
   const directory = await mkdtemp(join(tmpdir(), 'lh-bench-'));
   // A second Ctrl-C ends this process on the spot.
   const removeNow = (): void => rmSync(directory, { recursive: true, force: true });
   process.once('exit', removeNow);
   const crew = new Crew();
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort);
-  try {
-    const working = async (): Promise<T> => {
-      const { runtimeDir } = await startBroker(crew, directory);
-      return work({ crew, runtimeDir, directory, cores, quick, rounds, signal });
-    };
-    return await Promise.race([working(), aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
+  const endAll = async (): Promise<number> => {
     const ended = await crew.close();
+    for (const peer of peers) await peer.stop();
+    return ended;
+  };
+  const working = async (): Promise<T> => {
+    const { runtimeDir } = await startBroker(crew, directory);
+    return work({ crew, runtimeDir, directory, cores, quick, rounds, signal });
+  };
+  try {
+    return await untilAborted(working(), options, endAll);
+  } finally {
+    await endAll();
     await rm(directory, { recursive: true, force: true });
     process.off('exit', removeNow);
-    if (signal.aborted) say(`interrupted: the ${ended} processes that were running are ended`);
+  }
+}
+
+/** What `work` comes to; once aborted, `endAll` ends whatever it waits for, so that it ends itself. */
+async function untilAborted<T>(
+  work: Promise<T>,
+  { signal, say }: RunOptions,
+  endAll: () => Promise<number>,
+): Promise<T> {
+  const aborted = Promise.withResolvers<void>();
+  const abort = (): void => aborted.resolve();
+  signal.addEventListener('abort', abort);
+  try {
+    await Promise.race([work, aborted.promise]);
+    if (!signal.aborted) return await work;
+    say('interrupted: ending what was started');
+    const ended = await endAll();
+    await work.catch(() => undefined);
+    say(`ended ${ended} processes`);
+    throw signal.reason;
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }
 
@@ -105,7 +128,9 @@ async function measure(scenario: Scenario, counted: boolean, { signal }: Lab): P
 }
 
 async function makeScenarios(lab: Lab, { only = GROUPS, peers = [], say }: RunOptions): Promise<readonly Scenario[]> {
-  const scenarios = [handOffScenarios, throughputScenarios, fanOutScenarios].flatMap((make) => make(lab));
+  const scenarios = [handOffScenarios, throughputScenarios, fanOutScenarios, leaseScenarios].flatMap((make) =>
+    make(lab),
+  );
   if (only.includes('hand-off')) scenarios.push(...(await peerScenarios(lab, peers, say)));
   return scenarios.filter(({ group }) => only.includes(group));
 }

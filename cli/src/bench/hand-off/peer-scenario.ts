@@ -47,7 +47,7 @@ class PeerScenario implements Scenario {
   }
 
   async close(): Promise<void> {
-    await this.#peer.stop();
+    // The run ends all peers.
   }
 }
 
@@ -64,6 +64,7 @@ export async function peerScenarios(
       say(`${peer.name} is left out: ${why}`);
       continue;
     }
+    lab.signal.throwIfAborted();
     await peer.start();
     scenarios.push(...PAYLOADS.map((payloadBytes) => new PeerScenario(peer, lab, payloadBytes)));
   }

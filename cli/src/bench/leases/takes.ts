@@ -1,8 +1,6 @@
-/** Leases that nobody contends for: in memory, and by RPC. All in one process; another one takes part in the mapping and is idle. */
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import { type Broker, findBroker, type Lease, type Mapping, monotonicNs, openRpcSession } from '@leasehold/client';
-import { AdminService, createServiceClient, LeaseMode, LeaseService } from '@leasehold/proto';
-import { LEASE_MAPPINGS, PAIRS_PER_BATCH, type RpcTimes, TAKES, type TakeId } from './lease-figures.ts';
+/** Leases that nobody contends for, in memory. All in one process; another one takes part in the mapping and is idle. */
+import { type Broker, type Lease, type Mapping, monotonicNs } from '@leasehold/client';
+import { PAIRS_PER_BATCH, TAKES, type TakeId } from './figures.ts';
 
 const BYTES = 4_096;
 
@@ -56,41 +54,4 @@ async function leaseBatch(mapping: Mapping, id: TakeId): Promise<number> {
 /** Nobody writes to the mapping: the bytes are 0, and a view that is not there reads as no number. */
 function checkRead(sum: number): void {
   if (sum !== 0) throw new Error(`the bytes of a lease add up to ${sum}`);
-}
-
-/** Leases by RPC alone, each after a bare call of the same client. */
-export async function openRpcLeases(broker: Broker): Promise<(count: number) => Promise<RpcTimes>> {
-  await broker.createMapping(LEASE_MAPPINGS.rpc, { sizeBytes: BYTES, persistent: true });
-  const session = await openRpcSession({ runtimeDir: broker.runtimeDir, name: 'bench-rpc' });
-  const { controlSocket } = findBroker({
-    runtimeDir: broker.runtimeDir,
-    env: process.env,
-    uid: process.getuid?.() ?? 0,
-  });
-  const client = new Client(`unix:${controlSocket}`, credentials.createInsecure());
-  const metadata = new Metadata();
-  metadata.set('authorization', `Bearer ${session.token}`);
-  const call = { metadata };
-  const admin = createServiceClient(AdminService, client);
-  const leases = createServiceClient(LeaseService, client);
-  const pair = async (): Promise<void> => {
-    const request = { name: LEASE_MAPPINGS.rpc, mode: LeaseMode.EXCLUSIVE };
-    const { lease } = await leases.acquireLease(request, call);
-    if (lease === undefined) throw new Error('the broker granted nothing');
-    await leases.releaseLease({ mappingId: lease.mappingId, holdId: lease.holdId }, call);
-  };
-  return async (count) => {
-    const times = { bare: [] as number[], pair: [] as number[] };
-    for (let index = 0; index < count; index += 1) {
-      times.bare.push(await timed(() => admin.getBrokerInfo({}, call)));
-      times.pair.push(await timed(pair));
-    }
-    return times;
-  };
-}
-
-async function timed(call: () => Promise<unknown>): Promise<number> {
-  const startNs = monotonicNs();
-  await call();
-  return monotonicNs() - startNs;
 }

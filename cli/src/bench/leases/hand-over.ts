@@ -2,23 +2,28 @@
  * A lease that goes from one process to another, exclusive. Whoever has it lets go only when the other is in the broker's queue and
  * has had the time to fall asleep; so that it goes to and fro, and every grant is a hand-over.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Broker, type Mapping, monotonicNs } from '@leasehold/client';
-import { gap, HAND_OFF_LIMIT_MS } from './hand-off.ts';
 
-const WAIT = { waitMs: HAND_OFF_LIMIT_MS, ttlMs: HAND_OFF_LIMIT_MS } as const;
+/** Nobody waits longer: the other side is gone. */
+const WAIT_MS_MAX = 30_000;
+/** In which everybody who has nothing to do falls asleep. */
+const GAP_MS = 1;
+
+const WAIT = { waitMs: WAIT_MS_MAX, ttlMs: WAIT_MS_MAX } as const;
 /** Number of the grant, from 1; when whoever had it before let go, ns. */
 const TURN = 0;
 const RELEASED_NS = 1;
 
 /** Resolves when somebody waits for it in vain, and everybody has gone to sleep. */
 export async function untilSomebodyWaits(broker: Broker, name: string): Promise<void> {
-  const deadlineMs = performance.now() + HAND_OFF_LIMIT_MS;
+  const deadlineMs = performance.now() + WAIT_MS_MAX;
   const isAwaited = async (): Promise<boolean> =>
     (await broker.listLeases({ prefix: name })).some(({ waiters }) => waiters.length > 0);
   while (!(await isAwaited())) {
-    if (performance.now() > deadlineMs) throw new Error(`nobody waited for ${name} within ${HAND_OFF_LIMIT_MS} ms`);
+    if (performance.now() > deadlineMs) throw new Error(`nobody waited for ${name} within ${WAIT_MS_MAX} ms`);
   }
-  await gap();
+  await sleep(GAP_MS);
 }
 
 /**

@@ -1,14 +1,12 @@
-/** The processes of a run: a broker of its own, the two sides, each on its core, and those that are killed. Whoever else ends early fails the run. */
+/** The processes of a run of the memory benchmark: a broker of its own and two sides, each on its core. Whoever ends early fails the run. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Question } from './worker.ts';
 
 const LEASEHOLD = fileURLToPath(new URL('../../cli/bin/leasehold.js', import.meta.url));
 /** A side that does not answer in this time never will. */
 const ANSWER_LIMIT_MS = 120_000;
-const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
 
 /** Starts `leasehold serve` and resolves when clients can connect. */
 export async function startBroker(runtimeDir: string, stateDir: string): Promise<ChildProcess> {
@@ -30,12 +28,12 @@ export async function stop(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-export class Side<Asked = Question> {
+export class Side<Asked> {
   readonly child: ChildProcess;
   readonly #role: string;
 
   /** `core`: null leaves it to the scheduler. `worker`: the program, which is told its role and the directory. */
-  constructor(role: string, core: number | null, runtimeDir: string, directory: string, worker = WORKER) {
+  constructor(role: string, core: number | null, runtimeDir: string, directory: string, worker: string) {
     this.#role = role;
     const pin = core === null ? {} : { execPath: 'taskset', execArgv: ['--cpu-list', String(core), process.execPath] };
     this.child = fork(worker, [role, directory], {
