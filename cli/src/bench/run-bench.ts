@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBroker } from './broker-process.ts';
+import { channelsScenarios } from './channels/channels-scenarios.ts';
 import { fanOutScenarios } from './fan-out/fan-out-scenarios.ts';
 import { handOffScenarios } from './hand-off/hand-off-scenario.ts';
 import { peerScenarios } from './hand-off/peer-scenario.ts';
@@ -15,11 +16,19 @@ import { chooseCores, describeMachine } from './machine.ts';
 import type { Peer } from './peer.ts';
 import { Crew } from './processes.ts';
 import { GROUPS, type Group, REPORT_FORMAT, type Report, type Result } from './report-model.ts';
-import type { Lab, Scenario } from './scenario.ts';
+import type { Lab, MakeScenarios, Scenario } from './scenario.ts';
 import { throughputScenarios } from './throughput/throughput-scenarios.ts';
 
 const ROUNDS = 10;
 const QUICK_ROUNDS = 1;
+
+const MAKERS: readonly MakeScenarios[] = [
+  handOffScenarios,
+  throughputScenarios,
+  fanOutScenarios,
+  channelsScenarios,
+  leaseScenarios,
+];
 
 export interface RunOptions {
   readonly quick: boolean;
@@ -128,9 +137,7 @@ async function measure(scenario: Scenario, counted: boolean, { signal }: Lab): P
 }
 
 async function makeScenarios(lab: Lab, { only = GROUPS, peers = [], say }: RunOptions): Promise<readonly Scenario[]> {
-  const scenarios = [handOffScenarios, throughputScenarios, fanOutScenarios, leaseScenarios].flatMap((make) =>
-    make(lab),
-  );
+  const scenarios = MAKERS.flatMap((make) => make(lab));
   if (only.includes('hand-off')) scenarios.push(...(await peerScenarios(lab, peers, say)));
   return scenarios.filter(({ group }) => only.includes(group));
 }

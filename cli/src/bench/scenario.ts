@@ -37,4 +37,5 @@ export interface Lab {
   readonly signal: AbortSignal;
 }
 
-export type MakeScenarios = (lab: Lab) => readonly Scenario[] | Promise<readonly Scenario[]>;
+/** Starts nothing yet: a scenario that is not asked for costs nothing. */
+export type MakeScenarios = (lab: Lab) => readonly Scenario[];
