@@ -1,7 +1,7 @@
 /**
  * The real sources of shm-core, loaded from a copy in a temporary directory. Two things are changed in the copy: private fields get names
  * that can be read (`#next` becomes `private_next`), so that the explorer can tell when a participant is where it was before; and plain
- * accesses to control words become `Atomics` operations, which it can see. A mutation changes one more thing, which must be found.
+ * accesses to control words become calls, which it can see. A mutation changes one more thing, which must be found.
  */
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -35,10 +35,23 @@ const MODULES = {
   lockArbiter: 'lock/lock-arbiter.ts',
 } as const;
 
-/** The plain accesses that are right for the reasons they give: steps of the explorer, in the order of the program. */
+/** The plain accesses, under names by which `engine/atomics-probe.ts` sees them. Where nobody explores, they are as good as atomic. */
 const PLAIN_ACCESSES: readonly Edit[] = [
-  { file: 'layout/control-words.ts', from: 'plain[index] = value;', to: 'Atomics.store(plain, index, value);' },
-  { file: 'layout/control-words.ts', from: 'return plain[index] as number;', to: 'return Atomics.load(plain, index);' },
+  {
+    file: 'layout/control-words.ts',
+    from: 'plain[index] = value;',
+    to: '(Atomics.storeAhead ?? Atomics.store)(plain, index, value);',
+  },
+  {
+    file: 'layout/control-words.ts',
+    from: 'return plain[index] as number;',
+    to: 'return (Atomics.loadStable ?? Atomics.load)(plain, index);',
+  },
+];
+
+/** A counter that says when to look somewhere once more, which who is about to sleep always does: as it is, no two states would be equal. */
+const ENDLESS_COUNTERS: readonly Edit[] = [
+  { file: 'channel/subscriber.ts', from: 'this.#idleLooks += 1;', to: 'this.#idleLooks = 1;' },
 ];
 
 /** What cases are built of. */
@@ -61,7 +74,7 @@ export async function loadCodeUnderTest(edits: readonly Edit[] = []): Promise<Co
   const directory = await mkdtemp(join(tmpdir(), 'leasehold-explore-'));
   try {
     await Promise.all(FOLDERS.map((folder) => copySources(folder, directory)));
-    for (const edit of [...edits, ...PLAIN_ACCESSES]) await applyEdit(directory, edit);
+    for (const edit of [...edits, ...PLAIN_ACCESSES, ...ENDLESS_COUNTERS]) await applyEdit(directory, edit);
     await renamePrivateFields(directory);
     const loaded: unknown[] = [];
     for (const file of Object.values(MODULES)) {

@@ -26,6 +26,8 @@ export interface Operation {
 }
 
 export type AtomicKind = 'load' | 'store' | 'add' | 'sub' | 'and' | 'or' | 'xor' | 'exchange' | 'compareExchange';
+/** The accesses of `layout/control-words.ts` that are no `Atomics` operations. */
+export type PlainKind = 'storeAhead' | 'loadStable';
 
 const wrap = (value: Value): Value => (typeof value === 'number' ? value | 0 : BigInt.asUintN(64, value));
 
@@ -48,6 +50,40 @@ function combineWide(kind: AtomicKind, old: bigint, operand: bigint): bigint {
   if (kind === 'sub') return old - operand;
   if (kind === 'and') return old & operand;
   return kind === 'or' ? old | operand : old ^ operand;
+}
+
+/** A store that waits in the store buffer, as on x86-64. */
+export class PlainStore implements Operation {
+  readonly words: readonly number[];
+  readonly visible = false;
+  readonly writes = true;
+  readonly value: Value;
+
+  constructor(address: number, value: Value) {
+    this.words = [address];
+    this.value = wrap(value);
+  }
+  get label(): string {
+    return `plain store ${showValue(this.value)}`;
+  }
+  outcomes(): readonly Outcome[] {
+    return [{ result: this.value, writes: [this.value] }];
+  }
+}
+
+/** A load of what nobody else may change before the participant's next `Atomics` store. */
+export class PlainLoad implements Operation {
+  readonly words: readonly number[];
+  readonly visible = false;
+  readonly writes = false;
+  readonly label = 'plain load';
+
+  constructor(address: number) {
+    this.words = [address];
+  }
+  outcomes([old = 0]: readonly Value[]): readonly Outcome[] {
+    return [{ result: old, writes: [undefined] }];
+  }
 }
 
 /** One call of `Atomics`. `operands`: what came after the index. */

@@ -17,6 +17,8 @@ export interface Node {
   readonly operation: Operation | null;
   /** Places of the operation's words in the model memory. */
   readonly places: readonly number[];
+  /** Places of words that nobody else may change now. */
+  readonly stable: readonly number[];
   readonly report: unknown;
   readonly failure: string | null;
   readonly edges: Map<number, Edges>;
@@ -115,6 +117,7 @@ export class ParticipantGraph {
       result,
       operation: stop.operation,
       places: stop.operation?.words.map((address) => this.#memory.placeOf(address)) ?? [],
+      stable: stop.stable.map((address) => this.#memory.placeOf(address)),
       report: stop.report,
       failure: stop.failure ?? failure,
       edges: new Map(),

@@ -6,9 +6,10 @@
 import type { AddressSpace } from './address-space.ts';
 import { withProbe } from './atomics-probe.ts';
 import { fingerprint } from './fingerprint.ts';
-import { AtomicOperation, type Operation } from './operations.ts';
+import { AtomicOperation, type Operation, PlainLoad, PlainStore } from './operations.ts';
 import { Scratch } from './scratch.ts';
 import type { Sharing } from './sharing.ts';
+import { StoreBuffer } from './store-buffer.ts';
 import { showValue, type Value } from './values.ts';
 import { ViolationError, World } from './world.ts';
 
@@ -23,6 +24,8 @@ export interface Stop {
   readonly failure: string | null;
   /** Operations since the last recorded result that are no steps. */
   readonly unseen: number;
+  /** Words that nobody else may change now: it has loaded them plainly, and stored nothing atomically since. */
+  readonly stable: readonly number[];
   /** Its whole state, when it has said so since the last recorded result; else null. */
   readonly state: string | null;
 }
@@ -51,6 +54,8 @@ export class ParticipantRun {
   #position = 0;
   /** Words that nobody else can tell anything by. */
   readonly #own = new Map<number, Value>();
+  readonly #stores = new StoreBuffer();
+  readonly #stable = new Set<number>();
   #pending: Operation | null = null;
   #unseen = 0;
   #state: string | null = null;
@@ -91,6 +96,8 @@ export class ParticipantRun {
     this.#call = null;
     this.#idleRounds = 0;
     this.#own.clear();
+    this.#stores.clear();
+    this.#stable.clear();
     this.#scratch.reset();
     let failure: string | null = null;
     try {
@@ -100,11 +107,18 @@ export class ParticipantRun {
           if (segment === undefined) return undefined;
           const bytes = view.BYTES_PER_ELEMENT === 8 ? 8 : 4;
           const address = this.#space.addressOf(segment, view.byteOffset + index * bytes, bytes);
+          if (kind === 'storeAhead') return this.#store(new PlainStore(address, operands[0] ?? 0));
+          if (kind === 'loadStable') return this.#perform(new PlainLoad(address));
           return this.#perform(new AtomicOperation(kind, address, operands));
         },
-        () => this.#script(this.#world),
+        () => {
+          const result = this.#script(this.#world);
+          this.#drain();
+          return result;
+        },
       );
       if (this.#pending === null) {
+        this.#stable.clear();
         this.#report = outcome;
         this.#state = `finished ${fingerprint(outcome, this.#scratch)}`;
       } else failure = 'the code under test swallowed the exception that suspends it';
@@ -118,15 +132,54 @@ export class ParticipantRun {
       report: this.#report,
       failure,
       unseen: this.#unseen,
+      stable: [...this.#stable],
       state: failure === null ? this.#state : null,
     };
   }
 
+  #store(store: PlainStore): Value {
+    if (this.#pending !== null) throw this.#suspended;
+    this.#countStep();
+    this.#stores.add(store);
+    return store.value;
+  }
+
   #perform(operation: Operation): Value {
     if (this.#pending !== null) throw this.#suspended;
-    this.#idleRounds = 0;
     this.#countStep();
-    if (!this.#sharing.note(operation, this.#index)) return this.#performUnseen(operation);
+    if (operation.visible || operation.writes) this.#drain();
+    const [address] = operation.words;
+    const own = address === undefined ? undefined : this.#stores.forwarded(address);
+    if (own !== undefined) return own;
+    this.#drainSome(operation);
+    return this.#performNow(operation);
+  }
+
+  #drain(): void {
+    for (let store = this.#stores.drain(); store !== undefined; store = this.#stores.drain()) this.#performNow(store);
+  }
+
+  /** Before a load: none, some or all of the stores that are buffered become visible. */
+  #drainSome(load: Operation): void {
+    const shared = (address: number): boolean => this.#sharing.isShared(address);
+    while (!this.#stores.isEmpty) {
+      const matters = load.words.some(shared) && this.#stores.someOf(shared);
+      if (this.#performNow(this.#stores.choice(matters)) === 0) return;
+      const oldest = this.#stores.drain();
+      if (oldest !== undefined) this.#performNow(oldest);
+    }
+  }
+
+  #performNow(operation: Operation): Value {
+    this.#idleRounds = 0;
+    const step = this.#sharing.note(operation, this.#index);
+    const result = step ? this.#performStep(operation) : this.#performUnseen(operation);
+    if (operation instanceof AtomicOperation && operation.writes) this.#stable.clear();
+    if (step && operation instanceof PlainLoad) for (const address of operation.words) this.#stable.add(address);
+    return result;
+  }
+
+  #performStep(operation: Operation): Value {
     if (this.#position === this.#results.length) {
       this.#pending = operation;
       throw this.#suspended;
@@ -175,7 +228,8 @@ export class ParticipantRun {
     this.#report = report;
     if (this.#position < this.#results.length) return;
     const own = [...this.#own].sort(([a], [b]) => a - b).map(([address, value]) => `${address}=${showValue(value)}`);
-    this.#state = `${fingerprint([state, report], this.#scratch)} ${own.join(' ')} ${this.#scratch.digest()}`;
+    const stable = [...this.#stable].sort((a, b) => a - b);
+    this.#state = `${fingerprint([state, report], this.#scratch)} ${own.join(' ')} ${this.#stores.show()} ${stable} ${this.#scratch.digest()}`;
   }
 }
 

@@ -23,6 +23,10 @@ export class Sharing {
     return [...this.#shared];
   }
 
+  isShared(address: number): boolean {
+    return this.#everything || this.#shared.has(address);
+  }
+
   share(address: number): void {
     if (this.#shared.has(address)) return;
     this.#shared.add(address);

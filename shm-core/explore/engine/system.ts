@@ -142,10 +142,23 @@ export class System {
       const wrong = edge.violation ?? this.#ruleBroken(participant, node, edge);
       this.#violation = wrong === null ? null : `${this.participants[participant]?.name}: ${wrong}`;
       edge.writes.forEach((id, i) => {
-        if (id >= 0) this.memory.storeId(places[i] ?? 0, id);
+        if (id < 0) return;
+        this.#violation ??= this.#disturbed(participant, places[i] ?? 0, id);
+        this.memory.storeId(places[i] ?? 0, id);
       });
     }
     return { choice, node, before };
+  }
+
+  /** Whether somebody has loaded the word plainly, trusting that it does not change now. */
+  #disturbed(participant: number, place: number, id: number): string | null {
+    if (this.memory.idAt(place) === id) return null;
+    for (let p = 0; p < this.#nodes.length; p += 1) {
+      if (p === participant || this.isDead(p) || this.#nodes[p]?.stable.includes(place) !== true) continue;
+      const [writer, reader] = [this.participants[participant]?.name, this.participants[p]?.name];
+      return `${writer}: changes a word that ${reader} has loaded plainly`;
+    }
+    return null;
   }
 
   undo({ choice: { participant, edge }, node, before }: Applied): void {

@@ -4,7 +4,7 @@
  */
 import type { MappedRange } from '../../src/os/os.ts';
 import type { AddressSpace, WordRef } from './address-space.ts';
-import { type Operation, type Outcome, ScriptOperation } from './operations.ts';
+import { type Operation, type Outcome, PlainLoad, ScriptOperation } from './operations.ts';
 import type { Value } from './values.ts';
 
 /** What the explorer does for a running script. */
@@ -36,6 +36,10 @@ export class World {
 
   load(ghost: string): number {
     return Number(this.#one('load', ghost, { writes: false }, (old) => [{ result: old, writes: [undefined] }]));
+  }
+  /** As code reads what nobody changes meanwhile: a change before this participant's next `Atomics` store is a fault. */
+  loadStable(ghost: string): number {
+    return Number(this.#ports.perform(new PlainLoad(this.#ports.space.resolve(ghost))));
   }
   store(ghost: string, value: Value): void {
     this.#one(`store ${value}`, ghost, { writes: true }, () => [{ result: value, writes: [value] }]);

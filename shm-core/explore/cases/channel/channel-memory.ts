@@ -92,7 +92,7 @@ function publishFirst(code: CodeUnderTest, { published, slots }: ChannelPlan, me
   const nobody = new code.ParticipantPages(memory.lock, 0, () => []);
   const publisher = new code.ChannelPublisher(memory, nobody, { index: 0, generation: GENERATION }, () => 1);
   publisher.takeOver(leaseOf(0));
-  for (let frame = 1; frame <= published; frame += 1) publisher.publish(publisher.loan(), 8, {});
+  for (let frame = 1; frame <= published; frame += 1) publisher.publish(publisher.loan(), 8);
 }
 
 export function openChannel(code: CodeUnderTest, world: World, plan: ChannelPlan): ChannelMemory {

@@ -60,7 +60,7 @@ export function runPublisher(code: CodeUnderTest, world: World, plan: PublisherP
     const value = 100 * (plan.place + 1) + frame;
     for (const word of payloadOf(slot)) world.store(word, value);
     world.checkpoint({ publisher, progress, slot, frame }, report());
-    const sequence = world.call('publish', CALL_STEPS_MAX, () => publisher.publish(slot, 8, {}));
+    const sequence = world.call('publish', CALL_STEPS_MAX, () => publisher.publish(slot, 8));
     if (sequence === null) progress.refused.push(value);
     else progress.published.push([sequence, value]);
   }

@@ -52,8 +52,8 @@ export function runSubscriber(code: CodeUnderTest, world: World, plan: Subscribe
     const slot = takeOrSleep(code, world, subscriber, sleep);
     if (slot < 0) continue;
     const [first, second] = payloadOf(slot);
-    const value = world.load(first);
-    world.assert(value === world.load(second), `a torn frame: ${subscriber.cursor} in slot ${slot}`);
+    const value = world.loadStable(first);
+    world.assert(value === world.loadStable(second), `a torn frame: ${subscriber.cursor} in slot ${slot}`);
     const [before = 0] = taken.at(-1)?.slice(1) ?? [];
     world.assert(value > before, `frame ${value} after ${before}`);
     taken.push([subscriber.cursor, value]);
