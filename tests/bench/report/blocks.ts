@@ -40,7 +40,13 @@ export function replaceBlocks(
 
 const FIGURE = /<!-- = ([^>]*?) -->[^<]*<!-- \/ -->/g;
 
-/** `<!-- = WHAT -->…<!-- / -->`, in a sentence, with what `textOf(WHAT)` gives. It throws for what it does not know. */
-export function replaceFigures(text: string, textOf: (what: string) => string): string {
+/**
+ * `<!-- = WHAT -->…<!-- / -->`, in a sentence, with what `textOf(WHAT)` gives. It throws for what it does not know.
+ * @throws Error when one begins a line: in Markdown that line would be HTML, and end the paragraph.
+ */
+export function replaceFigures(text: string, document: string, textOf: (what: string) => string): string {
+  const first = /^[ \t]*<!-- = .*/m.exec(text)?.[0];
+  if (first !== undefined)
+    throw new Error(`${document}: a line may not begin with a figure, as this one does: ${first}`);
   return text.replace(FIGURE, (_, what: string) => `<!-- = ${what} -->${textOf(what)}<!-- / -->`);
 }

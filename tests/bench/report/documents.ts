@@ -48,7 +48,7 @@ export function renderDocuments(report: Report, read: (path: string) => string):
   const page = replaceBlocks(read(PAGE), PAGE, 'bench', pageBlocks(report, pictures));
   documents.set(
     PAGE,
-    replaceFigures(page, (what) => figureNamed(report, what)),
+    replaceFigures(page, PAGE, (what) => figureNamed(report, what)),
   );
   return documents;
 }
@@ -95,14 +95,14 @@ export function writeDocuments(report: Report): void {
   for (const [path, text] of documents) writeFileSync(new URL(path, ROOT), text);
 }
 
-/** @returns the documents that are not what the saved run gives. */
-export function staleDocuments(saved: Report): readonly string[] {
+/** @returns the documents that are not what the saved run gives, or are not there. @throws Error as `renderDocuments`. */
+export function staleDocuments(saved: Report, read = readDocument): readonly string[] {
   const isCurrent = ([path, text]: readonly [string, string]): boolean => {
     try {
-      return readDocument(path) === text;
+      return read(path) === text;
     } catch {
       return false;
     }
   };
-  return [...renderDocuments(saved, readDocument)].filter((entry) => !isCurrent(entry)).map(([path]) => path);
+  return [...renderDocuments(saved, read)].filter((entry) => !isCurrent(entry)).map(([path]) => path);
 }

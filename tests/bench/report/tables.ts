@@ -1,6 +1,6 @@
 /** A run as Markdown tables. Each function gives the lines of one block. */
 import type { Group, Report, Result } from 'leasehold/bench';
-import { find, ratioOf } from './lookup.ts';
+import { figureOf, find, ratioOf } from './lookup.ts';
 import { handOffId, isLimit, partsOf, spins, type Way, waitingText, wayName, waysOf } from './names.ts';
 import { bytesText, countText, figureText, mainFigure, microseconds, threeDigits } from './text.ts';
 
@@ -21,23 +21,30 @@ const againstAtomics = (report: Report, id: string): string => {
   return ratio === null ? '' : `${threeDigits(ratio)} ×`;
 };
 
-/** A row for each way: what fits on a first page. */
+const SHORT_PAYLOADS = [4_096, 8_294_400] as const;
+
+/** A row for each way, those that spin first, in each part the quickest first: what fits on a first page. */
 export function shortHandOffs(report: Report): Lines {
-  const payloads = [4_096, 8_294_400];
-  const head = payloads.flatMap((bytes) => [`${bytesText(bytes)}: p50`, 'p99', '× Atomics']);
-  const ways = waysOf(report).filter((way) => !isLimit(way) || find(report, handOffId(way, 8)) !== null);
-  const rows = ways.map((way) => {
-    const cells = payloads.flatMap((payloadBytes) => {
-      const id = handOffId(way, isLimit(way) ? 8 : payloadBytes);
-      const distribution = find(report, id)?.distribution;
-      if (distribution === undefined) return ['', '', ''];
-      return [microseconds(distribution.p50), microseconds(distribution.p99), againstAtomics(report, id)];
-    });
-    return [isLimit(way) ? `${wayName(way)} (one word)` : wayName(way), waitingText(way.waiting), ...cells];
-  });
-  const spinning = ways.flatMap((way, index) => (spins(way) ? [rows[index] ?? []] : []));
-  const sleeping = ways.flatMap((way, index) => (spins(way) ? [] : [rows[index] ?? []]));
-  return table(['one way, µs', 'waiting', ...head], 2, [...spinning, ...sleeping]);
+  const ways = waysOf(report).filter((way) => Number.isFinite(quickness(report, way)));
+  const sorted = ways.sort((left, right) => quickness(report, left) - quickness(report, right));
+  const rows = [...sorted.filter(spins), ...sorted.filter((way) => !spins(way))].map((way) => [
+    isLimit(way) ? `${wayName(way)} (one word)` : wayName(way),
+    waitingText(way.waiting),
+    ...SHORT_PAYLOADS.flatMap((payloadBytes) => shortCells(report, way, payloadBytes)),
+  ]);
+  const head = SHORT_PAYLOADS.flatMap((bytes) => [`${bytesText(bytes)}: p50`, 'p99', '× Atomics']);
+  return table(['one way, µs', 'waiting', ...head], 2, rows);
+}
+
+function quickness(report: Report, way: Way): number {
+  return figureOf(report, handOffId(way, isLimit(way) ? 8 : SHORT_PAYLOADS[0])) ?? Number.POSITIVE_INFINITY;
+}
+
+function shortCells(report: Report, way: Way, payloadBytes: number): readonly string[] {
+  const id = handOffId(way, isLimit(way) ? 8 : payloadBytes);
+  const distribution = find(report, id)?.distribution;
+  if (distribution === undefined) return ['', '', ''];
+  return [microseconds(distribution.p50), microseconds(distribution.p99), againstAtomics(report, id)];
 }
 
 export function allHandOffs(report: Report): Lines {

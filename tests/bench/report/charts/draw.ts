@@ -30,11 +30,12 @@ export function drawSvg({ height, option, title, description }: Drawing, theme: 
   }
 }
 
-/** Classes for the mouse are numbered by all charts that a process has drawn. */
+/** Classes for the mouse go. What remains of names has the number of the chart among all that this process has drawn, which goes too. */
 function withoutInteraction(svg: string): string {
   return `${svg
     .replace(/<style[\s\S]*?<\/style>\s*/g, '')
     .replace(/ (?:class|ecmeta_[a-z_]+|pointer-events)="[^"]*"/g, '')
+    .replace(/\bzr[0-9]+-/g, '')
     .trimEnd()}\n`;
 }
 

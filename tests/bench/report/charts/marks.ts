@@ -32,11 +32,12 @@ export interface Decades {
   readonly max: number;
 }
 
-/** The least range of powers of ten that holds all of `values`, which are above 0. */
+/** The least range that holds all of `values`, which are above 0: it ends with powers of ten, and may begin half-way to one. */
 export function decadesOf(values: readonly number[]): Decades {
-  const exponents = values.map(Math.log10);
-  const min = Math.floor(Math.min(...exponents));
-  return { min: 10 ** min, max: 10 ** Math.max(min + 1, Math.ceil(Math.max(...exponents))) };
+  const least = Math.min(...values);
+  const below = 10 ** Math.floor(Math.log10(least));
+  const min = least >= 5 * below ? 5 * below : below;
+  return { min, max: Math.max(10 * below, 10 ** Math.ceil(Math.log10(Math.max(...values)))) };
 }
 
 /** Where a value is on an axis of powers of ten that runs from pixel `from` to pixel `to`. */
@@ -45,7 +46,7 @@ export const placeOn = ({ min, max }: Decades, from: number, to: number, value: 
 
 /** Every power of ten within, or, when there are too many to be named, every other one. */
 export function ticksOf({ min, max }: Decades, ticksMax: number): readonly number[] {
-  const first = Math.round(Math.log10(min));
+  const first = Math.ceil(Math.log10(min) - 1e-9);
   const count = Math.round(Math.log10(max)) - first + 1;
   const all = Array.from({ length: count }, (_, index) => 10 ** (first + index));
   return count <= ticksMax ? all : all.filter((_, index) => (count - 1 - index) % 2 === 1);

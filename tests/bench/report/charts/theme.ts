@@ -46,5 +46,5 @@ export const FONT_FAMILY = 'system-ui, -apple-system, Segoe UI, Helvetica, Arial
 export function colorOf(theme: Theme, who: string): string {
   if (who === 'leasehold') return theme.ours;
   if (who === 'iceoryx') return theme.rival;
-  return ['atomics', 'c', 'doorbell', 'memcpy'].includes(who) ? theme.limit : theme.peer;
+  return ['atomics', 'c', 'doorbell', 'own-memory', 'memory'].includes(who) ? theme.limit : theme.peer;
 }

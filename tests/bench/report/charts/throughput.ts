@@ -71,11 +71,21 @@ function panelGraphic({ title, results }: Panel, top: number, theme: Theme): rea
 
 /** `throughput/leasehold/persistent/64`: Leasehold, persistent, 64 B. */
 export function throughputName({ id, who }: Result): string {
-  const parts = id.split('/').slice(1);
-  const rest = parts[0] === who ? parts.slice(1) : parts;
-  const words = rest.map((part) => (/^[0-9]+$/.test(part) ? bytesText(Number(part)) : part.replaceAll('-', ' ')));
-  return [nameOf(who), ...words].join(', ');
+  const [, , ...rest] = id.split('/');
+  const words = rest.map((part) => (/^[0-9]+$/.test(part) ? bytesText(Number(part)) : (MANNERS[part] ?? part)));
+  return [OWN[who] ?? nameOf(who), ...words].join(', ');
 }
+
+const OWN: Readonly<Record<string, string>> = {
+  'own-memory': 'one process alone',
+  memory: 'one process alone, memcpy',
+};
+
+const MANNERS: Readonly<Record<string, string>> = {
+  'persistent-batched': 'persistent, in batches',
+  'written-and-read': 'in turn',
+  'written-and-read-at-once': 'at once',
+};
 
 const describe = ({ title, results }: Panel): string =>
   `${title}: ${results.map((result) => `${throughputName(result)} ${figureText(mainFigure(result), result.unit)}`).join('; ')}.`;

@@ -38,7 +38,7 @@ export const HAND_OFFS: readonly Result[] = [
   ...handOffs('grpc/event-loop', [121_000, 128_000, 2_905_000, 25_039_000, 109_000_000]),
   ...handOffs('post-message/event-loop', [21_400, 21_900, 22_000, 23_100, 24_800]),
   ...handOffs('post-message/spin', [6_410, 6_420, 6_510, 6_590, 6_800]),
-  ...handOffs('c/spin', [121, 121, 121, 121, 121]),
+  ...handOffs('c/spin', [71, 71, 71, 71, 71]),
   ...handOffs('iceoryx/spin', [1_340, 1_350, 1_350, 1_360, 1_360]),
   ...handOffs('iceoryx/park', [61_000, 62_000, 62_000, 62_500, 63_000]),
   ...handOffs('zeromq/event-loop', [74_000, 76_000, 512_000, 3_290_000, 13_500_000]),
@@ -50,8 +50,10 @@ const THROUGHPUT: readonly Result[] = [
   result('throughput/leasehold/persistent/4096', 'frames/s', 4_730_000),
   result('throughput/leasehold/persistent-batched/64', 'frames/s', 11_900_000),
   result('throughput/leasehold/written-and-read/8294400', 'B/s', 4.61e9),
+  result('throughput/leasehold/written-and-read-at-once/8294400', 'B/s', 5.61e9),
   result('throughput/own-memory/written-and-read/8294400', 'B/s', 4.92e9),
   result('memcpy/memory/8294400', 'B/s', 7.9e9),
+  result('memcpy/memory/33177600', 'B/s', 7.7e9),
 ];
 
 const FAN_OUT: readonly Result[] = [
