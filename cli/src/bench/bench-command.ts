@@ -8,7 +8,7 @@ import { compareReports, printComparison } from './compare.ts';
 import type { Peer } from './peer.ts';
 import { printReport } from './print-report.ts';
 import { readReport } from './read-report.ts';
-import { GROUPS, type Group, type Report } from './report-model.ts';
+import { GROUPS, type Report } from './report-model.ts';
 import { runBench } from './run-bench.ts';
 
 /** As commander leaves them. */
@@ -21,7 +21,7 @@ export interface BenchFlags {
 
 /** Measures, prints, and writes what was asked for. @throws UsageError; whatever ended the run. */
 export async function bench(flags: BenchFlags, context: CliContext, peers: readonly Peer[] = []): Promise<Report> {
-  const only = flags.only === undefined ? undefined : naming('--only', parseGroups)(flags.only);
+  const only = flags.only === undefined ? undefined : naming('--only', parseNames)(flags.only);
   const { json } = flags;
   // Found out before ten minutes of measuring, not after.
   if (json !== undefined) naming('--json', requireWritable)(json);
@@ -40,9 +40,11 @@ export async function bench(flags: BenchFlags, context: CliContext, peers: reado
   return report;
 }
 
-/** @throws UsageError */
-function parseGroups(text: string): readonly Group[] {
-  return text.split(',').map((word) => parseChoice(word.trim(), GROUPS));
+/** Each begins with a group. @throws UsageError */
+function parseNames(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim().replace(/\/+$/, ''));
+  for (const name of names) parseChoice(name.split('/')[0] ?? '', GROUPS);
+  return names;
 }
 
 /** @throws UsageError */

@@ -6,16 +6,18 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { UsageError } from '../program/errors.ts';
 import { startBroker } from './broker-process.ts';
 import { channelsScenarios } from './channels/channels-scenarios.ts';
 import { fanOutScenarios } from './fan-out/fan-out-scenarios.ts';
 import { handOffScenarios } from './hand-off/hand-off-scenario.ts';
-import { peerScenarios } from './hand-off/peer-scenario.ts';
+import { peerId, peerScenarios } from './hand-off/peer-scenario.ts';
+import { PAYLOADS } from './hand-off/ways.ts';
 import { leaseScenarios } from './leases/lease-scenarios.ts';
 import { chooseCores, describeMachine } from './machine.ts';
 import type { Peer } from './peer.ts';
 import { Crew } from './processes.ts';
-import { GROUPS, type Group, REPORT_FORMAT, type Report, type Result } from './report-model.ts';
+import { GROUPS, REPORT_FORMAT, type Report, type Result } from './report-model.ts';
 import type { Lab, MakeScenarios, Scenario } from './scenario.ts';
 import { throughputScenarios } from './throughput/throughput-scenarios.ts';
 
@@ -32,8 +34,8 @@ const MAKERS: readonly MakeScenarios[] = [
 
 export interface RunOptions {
   readonly quick: boolean;
-  /** Absent: all. */
-  readonly only?: readonly Group[];
+  /** Groups, or beginnings of ids, up to a slash. Absent: all. */
+  readonly only?: readonly string[];
   /** Measured beside Leasehold. */
   readonly peers?: readonly Peer[];
   /** Aborted: the run ends, with its reason. */
@@ -136,11 +138,21 @@ async function measure(scenario: Scenario, counted: boolean, { signal }: Lab): P
   }
 }
 
-async function makeScenarios(lab: Lab, { only = GROUPS, peers = [], say }: RunOptions): Promise<readonly Scenario[]> {
-  const scenarios = MAKERS.flatMap((make) => make(lab));
-  if (only.includes('hand-off')) scenarios.push(...(await peerScenarios(lab, peers, say)));
-  return scenarios.filter(({ group }) => only.includes(group));
+async function makeScenarios(lab: Lab, options: RunOptions): Promise<readonly Scenario[]> {
+  const asked = MAKERS.flatMap((make) => make(lab)).filter(({ name }) => isAsked(name, options.only));
+  const peers = (options.peers ?? []).filter(({ name, waiting }) =>
+    PAYLOADS.some((payloadBytes) => isAsked(peerId(name, waiting, payloadBytes), options.only)),
+  );
+  const scenarios = [...asked, ...(await peerScenarios(lab, peers, options.say))].filter(({ name }) =>
+    isAsked(name, options.only),
+  );
+  if (scenarios.length === 0)
+    throw new UsageError(`nothing that is measured here is called ${options.only?.join(' or ')}`);
+  return scenarios;
 }
+
+const isAsked = (name: string, only: readonly string[] | undefined): boolean =>
+  only === undefined || only.some((wanted) => `${name}/`.startsWith(`${wanted}/`));
 
 /** Another first one in every round, and backwards in every other one, so that none always follows the same one. */
 function orderOf(scenarios: readonly Scenario[], round: number): readonly Scenario[] {

@@ -12,7 +12,7 @@ Groups: hand-off, throughput, fan-out, channels, leases, control-plane, scale, i
 export function benchOptions(command: Command): Command {
   return command
     .option('--quick', 'less than a minute instead of ten: shows that everything runs, the figures mean little')
-    .option('--only <groups>', 'only these groups, with commas between them')
+    .option('--only <names>', 'only these groups, or what has an id that begins so, with commas between them')
     .option('--json <file>', 'also write everything as JSON')
     .option('--compare <file>', 'also print ratios to a run that was written so')
     .addHelpText('after', HELP);

@@ -5,6 +5,9 @@ import type { Result } from '../report-model.ts';
 import type { Lab, Scenario } from '../scenario.ts';
 import { amountOf, PAYLOADS } from './ways.ts';
 
+export const peerId = (name: string, waiting: string, payloadBytes: number): string =>
+  `hand-off/${name}/${waiting}/${payloadBytes}`;
+
 class PeerScenario implements Scenario {
   readonly group = 'hand-off';
   readonly when = 'every-round';
@@ -15,7 +18,7 @@ class PeerScenario implements Scenario {
   readonly #oneWayNs = new Samples();
 
   constructor(peer: Peer, lab: Lab, payloadBytes: number) {
-    this.name = `hand-off/${peer.name}/${peer.waiting}/${payloadBytes}`;
+    this.name = peerId(peer.name, peer.waiting, payloadBytes);
     this.#peer = peer;
     this.#lab = lab;
     this.#payloadBytes = payloadBytes;
