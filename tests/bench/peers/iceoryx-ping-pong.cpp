@@ -19,6 +19,8 @@ namespace {
 constexpr uint32_t ALIGNMENT_BYTES = 8;
 constexpr uint64_t QUEUE_CAPACITY = 2;
 constexpr useconds_t CONNECT_POLL_US = 1000;
+// Within it a sleeper notices that it shall stop; a hand-over takes a thousandth of it.
+constexpr uint64_t WAIT_MS = 200;
 
 volatile std::sig_atomic_t stopped = 0;
 
@@ -77,14 +79,14 @@ class Side {
 
   void receive(unsigned char expected) {
     for (;;) {
-      if (m_sleeps) m_waitSet.timedWait(iox::units::Duration::fromSeconds(1));
+      if (stopped != 0) throw Stopped{};
+      if (m_sleeps) m_waitSet.timedWait(iox::units::Duration::fromMilliseconds(WAIT_MS));
       const auto taken = m_subscriber.take();
       if (!taken.has_error()) {
         check_mark(static_cast<const unsigned char*>(taken.value()), m_payloadBytes, expected);
         m_subscriber.release(taken.value());
         return;
       }
-      if (stopped != 0) throw Stopped{};
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { PingPong } from 'leasehold/bench';
 
@@ -32,6 +33,8 @@ function parseRoundTrips(output: string, expected: number): readonly number[] {
   return roundTripNs;
 }
 
+const said = (output: Readable | null): Promise<string> => (output === null ? Promise.resolve('') : text(output));
+
 export class PeerProgram {
   readonly #running = new Map<ChildProcess, Promise<unknown>>();
 
@@ -51,7 +54,7 @@ export class PeerProgram {
     );
     const limit = setTimeout(() => child.kill('SIGTERM'), RUN_MS_MAX);
     try {
-      const [output, complaint, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+      const [output, complaint, [code, signal]] = await Promise.all([said(child.stdout), said(child.stderr), closed]);
       if (code === 0) return parseRoundTrips(output, pingPong.roundTrips);
       throw new Error(`${file} ended (${signal ?? `exit code ${code}`}): ${complaint.trim()}`);
     } finally {
