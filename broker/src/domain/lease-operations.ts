@@ -245,8 +245,8 @@ export function releaseLease(
   ref: LeaseRef,
   { markClean }: { readonly markClean: boolean },
 ): 'dropped' | 'released' | 'lost' {
-  for (const attachment of caller.attachments.values()) {
-    if (attachment.mapping.id === ref.mappingId && attachment.lostHold === ref.holdId) attachment.lostHold = null;
+  for (const member of core.registry.byId(ref.mappingId)?.members.values() ?? []) {
+    if (member.session === caller && member.lostHold === ref.holdId) member.lostHold = null;
   }
   const takenFrom = whereTaken(core, caller, ref);
   if (takenFrom !== null) return takenFrom.lock.cancel(ref.holdId);

@@ -17,6 +17,8 @@ export interface Limits {
   readonly pendingSessionEvents: number;
   /** Messages that wait for a stream's reader before the stream is ended. */
   readonly pendingStreamMessages: number;
+  /** Unary calls of one session that are begun in one turn of the event loop; the next ones wait for the next. */
+  readonly callsPerTurn: number;
   /** Streams of one session that tell what changes. */
   readonly watchesPerSession: number;
   /** How long a stream that has failed may stay unread before it is reset, ms. */
@@ -48,6 +50,7 @@ export const DEFAULT_LIMITS: Limits = {
   leaseWaitMsMax: 24 * 3_600_000,
   pendingSessionEvents: 256,
   pendingStreamMessages: 1024,
+  callsPerTurn: 8,
   watchesPerSession: 16,
   unreadStreamMs: 2000,
   controlConnectionsPerUid: 512,

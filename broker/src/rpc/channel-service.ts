@@ -1,7 +1,7 @@
 /** ChannelService: requests in, domain, replies out. A publisher's stream is its lease. */
 import { type ChannelService, LeaseholdError, type ServiceImplementation } from '@leasehold/proto';
 import * as channels from '../domain/channel-operations.ts';
-import { serverStream, unary } from './handlers.ts';
+import { serverStream, unary, waiting } from './handlers.ts';
 import { attachmentMessage, channelMessage } from './messages.ts';
 import { channelRequest, ifExistsOf, subscribeModeOf } from './requests.ts';
 import type { RpcContext } from './rpc-context.ts';
@@ -9,7 +9,7 @@ import type { RpcContext } from './rpc-context.ts';
 export function channelService(context: RpcContext): ServiceImplementation<typeof ChannelService> {
   const { core } = context;
   return {
-    createChannel: unary(context, async (request, caller, signal) => {
+    createChannel: waiting(context, async (request, caller, signal) => {
       const options = { ifExists: ifExistsOf(request.ifExists), signal };
       const { channel, created } = await channels.createChannel(core, caller, channelRequest(request.spec), options);
       return { channel: channelMessage(channel), created };
@@ -21,7 +21,7 @@ export function channelService(context: RpcContext): ServiceImplementation<typeo
       channels: channels.listChannels(core, caller, prefix).map(channelMessage),
     })),
     openPublisher: openPublisher(context),
-    openSubscriber: unary(context, async ({ name, mode, maxPins, history }, caller) => {
+    openSubscriber: waiting(context, async ({ name, mode, maxPins, history }, caller) => {
       const request = { name, mode: subscribeModeOf(mode), maxPins, history };
       const opened = await channels.openSubscriber(core, caller, request);
       return {

@@ -24,7 +24,8 @@ export interface ControlListenerOptions {
 interface Connection {
   readonly socket: Socket;
   readonly peer: Peer;
-  readonly firstCallTimer: Timer;
+  /** Null once it has made a call. */
+  firstCallTimer: Timer | null;
 }
 
 export class ControlListener {
@@ -66,7 +67,10 @@ export class ControlListener {
 
   /** The connection has made a call: it may stay. */
   noteCall(connectionId: string): void {
-    this.#connections.get(connectionId)?.firstCallTimer.cancel();
+    const connection = this.#connections.get(connectionId);
+    if (connection === undefined || connection.firstCallTimer === null) return;
+    connection.firstCallTimer.cancel();
+    connection.firstCallTimer = null;
   }
 
   #accept(socket: Socket): void {

@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../domain/limits.ts';
 import type { Session } from '../domain/session.ts';
 import { type FakeWorld, fakeWorld } from '../domain/testing/fake-ports.ts';
+import { CallTurns } from './call-turns.ts';
 import { bidiStream } from './handlers.ts';
 import type { RpcContext } from './rpc-context.ts';
 
@@ -49,6 +50,8 @@ function context(): RpcContext {
     logger,
     facts,
     watches: new WeakMap(),
+    callers: new WeakMap(),
+    turns: new CallTurns(8),
     hugePages: () => [],
     peerOf: () => PEER,
     onDrain: () => undefined,

@@ -9,37 +9,75 @@ import { OutgoingStream } from './outgoing-stream.ts';
 import { resetCall } from './reset-call.ts';
 import { callerOf, peerOf, type RpcContext } from './rpc-context.ts';
 
-/** A unary call of a session. `signal` aborts when its caller cancels, or runs out of time. */
+/** A unary call of a session that is answered at once. */
 export function unary<Request, Response>(
   context: RpcContext,
-  handle: (request: Request, caller: Session, signal: AbortSignal) => Response | Promise<Response>,
+  handle: (request: Request, caller: Session) => Response,
 ): grpc.handleUnaryCall<Request, Response> {
-  return (call, callback) => {
-    const cancelled = new AbortController();
-    // Also when the call has been answered: by then nobody listens.
-    call.on('cancelled', () => cancelled.abort());
-    answer(context, callback, () => handle(call.request, callerOf(context, call), cancelled.signal));
-  };
+  return (call, callback) => inTurn(context, call, callback, (caller) => callback(null, handle(call.request, caller)));
+}
+
+/** A unary call of a session that may have to wait. `signal` aborts when its caller cancels, or runs out of time. */
+export function waiting<Request, Response>(
+  context: RpcContext,
+  handle: (request: Request, caller: Session, signal: AbortSignal) => Promise<Response>,
+): grpc.handleUnaryCall<Request, Response> {
+  return (call, callback) =>
+    inTurn(context, call, callback, (caller) => {
+      const cancelled = new AbortController();
+      let answered = false;
+      // grpc-js tells this of every call when its stream closes. Aborting costs, so not when nobody listens any more.
+      call.on('cancelled', () => {
+        if (!answered) cancelled.abort();
+      });
+      handle(call.request, caller, cancelled.signal).then(
+        (response) => {
+          answered = true;
+          callback(null, response);
+        },
+        (error: unknown) => {
+          answered = true;
+          callback(statusOf(error, context.logger));
+        },
+      );
+    });
+}
+
+/** Runs `begin` when it is its caller's turn. What it throws at once is answered. */
+function inTurn<Request, Response>(
+  context: RpcContext,
+  call: grpc.ServerUnaryCall<Request, Response>,
+  callback: grpc.sendUnaryData<Response>,
+  begin: (caller: Session) => void,
+): void {
+  answering(context, callback, () => {
+    const caller = callerOf(context, call);
+    context.turns.run(caller, () =>
+      answering(context, callback, () => {
+        // Whatever was waited for a turn: of a call that nobody waits for any more nothing happens.
+        if (call.cancelled) return;
+        if (caller.ended) throw new LeaseholdError('UNAUTHENTICATED', 'The session ended during the call.');
+        begin(caller);
+      }),
+    );
+  });
+}
+
+function answering<Response>({ logger }: RpcContext, callback: grpc.sendUnaryData<Response>, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    callback(statusOf(error, logger));
+  }
 }
 
 /** A unary call that needs no session. */
 export function anonymous<Request, Response>(
   context: RpcContext,
-  handle: (request: Request, peer: Peer) => Response | Promise<Response>,
+  handle: (request: Request, peer: Peer) => Response,
 ): grpc.handleUnaryCall<Request, Response> {
-  return (call, callback) => answer(context, callback, () => handle(call.request, peerOf(context, call)));
-}
-
-function answer<Response>(
-  context: RpcContext,
-  callback: grpc.sendUnaryData<Response>,
-  handle: () => Response | Promise<Response>,
-): void {
-  // Async, so that what is thrown at once and what is thrown later go the same way.
-  (async () => handle())().then(
-    (response) => callback(null, response),
-    (error: unknown) => callback(statusOf(error, context.logger)),
-  );
+  return (call, callback) =>
+    answering(context, callback, () => callback(null, handle(call.request, peerOf(context, call))));
 }
 
 /** A stream of a session, which ends with it. `open` tells what to do when the stream is over, however it ends. */

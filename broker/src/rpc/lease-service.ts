@@ -11,7 +11,7 @@ import type { Held } from '../domain/mapping-lock.ts';
 import type { OwnedMapping } from '../domain/owned-mapping.ts';
 import type { Session } from '../domain/session.ts';
 import { LEASE_MODE } from '../wire-names.ts';
-import { bidiStream, unary } from './handlers.ts';
+import { bidiStream, unary, waiting } from './handlers.ts';
 import { principalMessage } from './messages.ts';
 import { leaseModeOf } from './requests.ts';
 import type { RpcContext } from './rpc-context.ts';
@@ -25,7 +25,7 @@ const OUTCOME = {
 export function leaseService(context: RpcContext): ServiceImplementation<typeof LeaseService> {
   const { core } = context;
   return {
-    acquireLease: unary(context, async ({ name, mode, ttlMs, waitMs, attachmentId, holdId }, caller, signal) => {
+    acquireLease: waiting(context, async ({ name, mode, ttlMs, waitMs, attachmentId, holdId }, caller, signal) => {
       const wait = Number(waitMs);
       const request = { name, mode: leaseModeOf(mode), ttlMs, waitMs: wait, attachmentId, holdId };
       const { mapping, hold, dirty } = await leases.acquireLease(core, caller, request, signal);

@@ -12,7 +12,7 @@ import type { CreateOptions, MappingChange } from '../domain/registry.ts';
 import { resizeMapping } from '../domain/resize-operations.ts';
 import type { Session } from '../domain/session.ts';
 import { invalidArgument } from '../domain/specification.ts';
-import { serverStream, unary, watchStream } from './handlers.ts';
+import { serverStream, unary, waiting, watchStream } from './handlers.ts';
 import { attachmentMessage, mappingMessage } from './messages.ts';
 import { accessOf, ifExistsOf, mappingRequest } from './requests.ts';
 import type { RpcContext } from './rpc-context.ts';
@@ -26,7 +26,7 @@ const EVENT = {
 export function mappingService(context: RpcContext): ServiceImplementation<typeof MappingService> {
   const { core } = context;
   return {
-    createMapping: unary(context, (request, caller, signal) => create(context, caller, request, { signal })),
+    createMapping: waiting(context, (request, caller, signal) => create(context, caller, request, { signal })),
     createMappingWithProgress: createWithProgress(context),
     getMapping: unary(context, ({ name }, caller) => ({
       mapping: mappingMessage(mappings.getMapping(core, caller, name)),
@@ -35,10 +35,10 @@ export function mappingService(context: RpcContext): ServiceImplementation<typeo
       mappings: mappings.listMappings(core, caller, prefix).map(mappingMessage),
     })),
     watchMappings: watchMappings(context),
-    resizeMapping: unary(context, async (request, caller, signal) => ({
+    resizeMapping: waiting(context, async (request, caller, signal) => ({
       mapping: mappingMessage(await resizeMapping(core, caller, request, signal)),
     })),
-    attachMapping: unary(context, async ({ name, access, forLeases }, caller) => {
+    attachMapping: waiting(context, async ({ name, access, forLeases }, caller) => {
       const wanted = { name, access: accessOf(access), forLeases };
       const attached = await mappings.attachMapping(core, caller, wanted);
       return { mapping: mappingMessage(attached.attachment.mapping), attachment: attachmentMessage(core, attached) };

@@ -16,6 +16,7 @@ import { connectDenial } from '../attach/connect-denial.ts';
 import type { GateOptions } from '../attach/connection-gate.ts';
 import type { Clock } from '../domain/ports.ts';
 import { adminService } from './admin-service.ts';
+import { CallTurns } from './call-turns.ts';
 import { channelService } from './channel-service.ts';
 import { ControlListener } from './control-listener.ts';
 import { leaseService } from './lease-service.ts';
@@ -33,7 +34,7 @@ const LIVENESS = 'leasehold-liveness';
 /** Serving only while the broker takes something new. */
 const READINESS_SERVICES = ['', 'leasehold-readiness', ...LEASEHOLD_SERVICES.map(({ typeName }) => typeName)];
 
-export type RpcServerContext = Omit<RpcContext, 'peerOf' | 'clock' | 'watches'>;
+export type RpcServerContext = Omit<RpcContext, 'peerOf' | 'clock' | 'watches' | 'callers' | 'turns'>;
 
 export interface RpcServerOptions {
   readonly path: string;
@@ -59,13 +60,16 @@ export class RpcServer {
     // A call can only come in once there is a listener.
     let listener: ControlListener | undefined;
     const server = new grpc.Server({
+      // Figures of every call and message that nobody could ask for: its service is not served.
+      'grpc.enable_channelz': 0,
       'grpc.max_receive_message_length': REQUEST_BYTES_MAX,
       'grpc.max_concurrent_streams': CONCURRENT_STREAMS_MAX,
       'grpc-node.max_session_memory': CONNECTION_MEMORY_MB_MAX,
       interceptors: [
         (_method, call) => {
           listener?.noteCall(call.getPeer());
-          return new grpc.ServerInterceptingCall(call);
+          // Nothing is to be put around it, which would cost every message: it does what its type says, without being of that class.
+          return call as grpc.ServerInterceptingCall;
         },
       ],
     });
@@ -73,6 +77,8 @@ export class RpcServer {
       ...context,
       clock,
       watches: new WeakMap(),
+      callers: new WeakMap(),
+      turns: new CallTurns(limits.callsPerTurn),
       peerOf: (connectionId) => listener?.peerOf(connectionId),
     });
     const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
