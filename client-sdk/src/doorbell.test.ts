@@ -22,31 +22,31 @@ const BOUND_MS = 60_000;
 
 describe('a doorbell', () => {
   it('wakes everybody who waits, at one ring', async () => {
-    const waiters = [doorbell.register(), doorbell.register()];
+    const waiters = [doorbell.register(1n), doorbell.register(1n)];
     ring();
     expect(await Promise.all(waiters.map((waiter) => waiter.wait(BOUND_MS, undefined)))).toEqual(['rung', 'rung']);
   });
 
   it('is not missed when it rings between the registration and the wait', async () => {
-    const waiter = doorbell.register();
+    const waiter = doorbell.register(1n);
     doorbell.wakeAll();
     expect(await waiter.wait(BOUND_MS, undefined)).toBe('rung');
   });
 
   it('ends a wait at its bound and at an abort', async () => {
-    expect(await doorbell.register().wait(0, undefined)).toBe('bound');
-    expect(await doorbell.register().wait(BOUND_MS, AbortSignal.abort())).toBe('aborted');
+    expect(await doorbell.register(1n).wait(0, undefined)).toBe('bound');
+    expect(await doorbell.register(1n).wait(BOUND_MS, AbortSignal.abort())).toBe('aborted');
     const controller = new AbortController();
-    const waiting = doorbell.register().wait(BOUND_MS, controller.signal);
+    const waiting = doorbell.register(1n).wait(BOUND_MS, controller.signal);
     controller.abort();
     expect(await waiting).toBe('aborted');
   });
 
   it('still wakes after it was flooded', async () => {
     for (let i = 0; i < 10_000; i += 1) ring();
-    expect(await doorbell.register().wait(BOUND_MS, undefined)).toBe('rung');
-    expect(await doorbell.register().wait(0, undefined)).toBeTypeOf('string');
-    const waiter = doorbell.register();
+    expect(await doorbell.register(1n).wait(BOUND_MS, undefined)).toBe('rung');
+    expect(await doorbell.register(1n).wait(0, undefined)).toBeTypeOf('string');
+    const waiter = doorbell.register(1n);
     ring();
     expect(await waiter.wait(BOUND_MS, undefined)).toBe('rung');
   });

@@ -1,8 +1,9 @@
 /** Pages of other participants: asked of the broker, then mapped. All or none; fewer than asked when some have left. */
 import type { AttachMessage } from '@leasehold/proto';
-import { type ClaimedPage, mapPage, type SegmentOs } from '@leasehold/shm-core/internal';
+import { type Bell, type ClaimedPage, mapPage, type SegmentOs } from '@leasehold/shm-core/internal';
 import { type Answer, type AttachConnection, closeAnswer } from './attach-connection.ts';
 import { receivedSegments } from './grants.ts';
+import { ringPayload } from './ring-payload.ts';
 
 /** How long a publisher waits, blocking, for the page of somebody who joined, ms. */
 const CLAIM_TIMEOUT_MS = 250;
@@ -12,17 +13,13 @@ const CLAIM_PAGES_MAX = 64;
 export class PageClaims {
   readonly #connection: AttachConnection;
   readonly #os: SegmentOs;
-  readonly #ringFor: (bell: Uint8Array, mappingId: bigint, index: number) => () => void;
+  readonly #bellOf: (name: Uint8Array) => Bell;
 
-  /** `ringFor` makes a function that rings the doorbell of that name, raw. */
-  constructor(
-    connection: AttachConnection,
-    os: SegmentOs,
-    ringFor: (bell: Uint8Array, mappingId: bigint, index: number) => () => void,
-  ) {
+  /** `bellOf` finds the doorbell of that name, raw. */
+  constructor(connection: AttachConnection, os: SegmentOs, bellOf: (name: Uint8Array) => Bell) {
     this.#connection = connection;
     this.#os = os;
-    this.#ringFor = ringFor;
+    this.#bellOf = bellOf;
   }
 
   /** Blocks for a quarter of a second at most. @throws LeaseholdError BROKER_LOST, TIMED_OUT; CorruptMemoryError, OsError. */
@@ -60,13 +57,22 @@ export class PageClaims {
       for (const received of receivedSegments(answer)) {
         if (!asked.includes(received.participantIndex)) continue;
         const mapped = mapPage(this.#os, received);
-        claimed.push({ ...mapped, ring: this.#ringFor(mapped.page.bell(), mappingId, mapped.index) });
+        claimed.push(withBell(mapped, this.#bellOf(mapped.page.bell()), ringPayload(mappingId, mapped.index)));
       }
     } finally {
       closeAnswer(answer);
     }
   }
 }
+
+const withBell = (mapped: Omit<ClaimedPage, 'ring'>, bell: Bell, payload: Uint8Array): ClaimedPage => ({
+  ...mapped,
+  ring: () => void bell.ring(payload),
+  release: () => {
+    bell.close();
+    mapped.release();
+  },
+});
 
 const pagesOf = (mappingId: bigint, participantIndices: number[]): AttachMessage['message'] => ({
   case: 'claimPages',

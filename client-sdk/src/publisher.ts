@@ -216,7 +216,7 @@ export class Publisher implements AsyncDisposable {
   #whenFree<T>(attempt: () => T | null, limits: Limits): Promise<T> {
     const canDetach = this.#granted.blockBound === 'detach' && limits.timeoutMs === undefined;
     return waitForSlot(attempt, limits, {
-      doorbell: this.#session.doorbell,
+      register: () => this.#session.doorbell.register(this.#mapping.id),
       block: this.#block,
       blockTimeoutMs: this.#granted.blockTimeoutMs,
       arm: () => this.#core.arm(),
@@ -303,7 +303,7 @@ export class Publisher implements AsyncDisposable {
     // The end can be heard here before the broker takes the lease away; then it rings.
     while (this.#closing === null && this.#core.holdsLease) {
       if (this.#session.lostForMs >= LOOK_AGAIN_MS) return;
-      await this.#session.doorbell.register().wait(LOOK_AGAIN_MS, undefined);
+      await this.#session.doorbell.register(this.#mapping.id).wait(LOOK_AGAIN_MS, undefined);
     }
     if (this.#closing === null) this.#lose(why);
   }

@@ -20,6 +20,7 @@ import { asLeaseholdError } from './memory-errors.ts';
 import { PageClaims } from './page-claims.ts';
 import type { MappingInfo } from './plain-types.ts';
 import { processSegmentOs } from './process-segment-os.ts';
+import { ringPayload } from './ring-payload.ts';
 
 /** How long giving back may take, ms: the broker ends with the session whatever it did not hear of. */
 const GIVE_BACK_TIMEOUT_MS = 5_000;
@@ -75,9 +76,7 @@ export class Session {
     this.#os = processSegmentOs();
     this.#ringer = connected.ringer;
     this.doorbell = connected.doorbell;
-    this.pages = new PageClaims(this.#connection, this.#os, (bell, mappingId, index) =>
-      this.ringFor(bell, mappingId, index),
-    );
+    this.pages = new PageClaims(this.#connection, this.#os, (bell) => this.#ringer.bell(this.bellPath(bell)));
     this.#metadata = bearer(welcome.token);
     this.#client = openControlClient(sockets.controlSocket);
     this.mappings = createServiceClient(proto.MappingService, this.#client);
@@ -255,15 +254,6 @@ export class Session {
 }
 
 const closed = (): LeaseholdError => new LeaseholdError('CLOSED', 'the broker connection was closed');
-
-/** Mapping id and participant: what a ring says, for those who trace it. Nobody acts on it. */
-export function ringPayload(mappingId: bigint, index: number): Uint8Array {
-  const payload = new Uint8Array(12);
-  const view = new DataView(payload.buffer);
-  view.setBigUint64(0, mappingId, true);
-  view.setUint32(8, index, true);
-  return payload;
-}
 
 function unreferencedTimer(delayMs: number, callback: () => void): () => void {
   const timer = setTimeout(callback, delayMs).unref();

@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 const ports = (changes: Partial<SlotWaitPorts> = {}): SlotWaitPorts => ({
-  doorbell,
+  register: () => doorbell.register(1n),
   block: true,
   blockTimeoutMs: 60_000,
   arm: () => undefined,

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseholdError } from '@leasehold/proto';
-import { type Doorbell, LOOK_AGAIN_MS } from './doorbell.ts';
+import { LOOK_AGAIN_MS, type Waiter } from './doorbell.ts';
 import { aborted, type Limits } from './limits.ts';
 
 /** How long a wait on an `overwrite` channel lasts unless the caller says otherwise, ms. */
@@ -15,7 +15,8 @@ const UNARMED_RETRY_MS = 5;
 
 /** What the wait needs of its publisher. */
 export interface SlotWaitPorts {
-  readonly doorbell: Doorbell;
+  /** Hears subscribers that let go, and the broker. */
+  register(): Waiter;
   readonly block: boolean;
   readonly blockTimeoutMs: number;
   /** Asks subscribers to ring. */
@@ -55,7 +56,7 @@ async function sleepUntilRung<T>(
   signal: AbortSignal | undefined,
   ports: SlotWaitPorts,
 ): Promise<T | null> {
-  const waiter = ports.doorbell.register();
+  const waiter = ports.register();
   try {
     ports.arm();
     const got = attempt();

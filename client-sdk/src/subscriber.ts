@@ -8,6 +8,7 @@ import {
   ChannelMemory,
   ChannelSubscriber,
   descriptorPayloadBytes,
+  descriptorPublishedNs,
   readGeometry,
   SlotViews,
   TakeOutcome,
@@ -16,11 +17,15 @@ import {
 import { checkedCount } from './arguments.ts';
 import { LOOK_AGAIN_MS } from './doorbell.ts';
 import type { Frame, FrameOwner } from './frame.ts';
+import { FrameIterator } from './frame-iterator.ts';
+import { ENDED, type Found, type FrameSource, type SourceState } from './frame-source.ts';
+import { FrameWaits } from './frame-waits.ts';
 import { HeldFrames } from './held-frames.ts';
-import { Limits, type WaitOptions } from './limits.ts';
+import type { WaitOptions } from './limits.ts';
 import type { ChannelInfo, FrameFormat } from './plain-types.ts';
-import { ringPayload, type Session } from './session.ts';
-import { lookAround, type WaitStrategy } from './waiting.ts';
+import { ringPayload, WHOEVER_PUBLISHES } from './ring-payload.ts';
+import type { Session } from './session.ts';
+import type { WaitStrategy } from './waiting.ts';
 
 export interface SubscribeOptions extends WaitOptions {
   /** `queue` (default): every frame in order, gaps counted. `latest`: the newest only. */
@@ -52,7 +57,9 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
   readonly #attachmentId: bigint;
   readonly #memory: ChannelMemory;
   readonly #core: ChannelSubscriber;
-  readonly #wait: WaitStrategy;
+  readonly #waits: FrameWaits<Frame>;
+  /** Of the frame taken last. */
+  #newestSlot = 0;
   readonly #maxPins: number;
   readonly #counted: boolean;
   readonly #held: HeldFrames;
@@ -69,11 +76,10 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
     this.#mapping = mapping;
     this.#attachmentId = granted.attachmentId;
     this.#maxPins = granted.maxPins;
-    this.#wait = options.wait ?? 'adaptive';
     const geometry = readGeometry(mapping.data, mapping.id);
     this.#counted = geometry.block && this.mode === 'queue';
     this.#memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
-    const payload = ringPayload(mapping.id, mapping.index);
+    const payload = ringPayload(mapping.id, WHOEVER_PUBLISHES);
     this.#core = new ChannelSubscriber(this.#memory, mapping.page, {
       mode: this.mode,
       history: granted.history,
@@ -89,6 +95,8 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
       finish: (frame, slot) => this.#finish(frame, slot),
     };
     this.#held = new HeldFrames(owner, new SlotViews(mapping.data, geometry, options.views ?? 'fenced'), geometry);
+    this.#waits = new FrameWaits(this.#source(), session.doorbell, options.wait ?? 'adaptive');
+    session.doorbell.enter(mapping.id, mapping.index, this.#waits);
     session.adopt(this);
   }
 
@@ -163,6 +171,7 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
 
   #frame(slot: number): Frame {
     const frame = this.#held.open(slot, this.#core.cursor, descriptorPayloadBytes(this.#memory, slot));
+    this.#newestSlot = slot;
     if (frame !== null) return frame;
     this.#core.release(slot);
     throw new LeaseholdError('VIEW_STOLEN', 'the bytes of a slot were detached or transferred by somebody else');
@@ -176,7 +185,7 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
       );
     }
     this.#core.release(slot);
-    if (this.#starved) this.#session.doorbell.wakeAll();
+    if (this.#starved) this.#waits.wake();
   }
 
   /**
@@ -184,42 +193,57 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
    * their `holdUntil`, it waits for those.
    * @throws LeaseholdError TIMED_OUT, ABORTED; BROKER_LOST when the broker is gone and no frame came for a second; as `tryTake`.
    */
-  async take(options: WaitOptions = {}): Promise<Frame | null> {
-    const limits = new Limits(options);
-    const startedAtMs = performance.now();
-    const look = (): Frame | 'ended' | null => this.#look();
-    const givenUp = (): boolean => Math.min(this.#session.lostForMs, performance.now() - startedAtMs) >= LOOK_AGAIN_MS;
-    for (;;) {
-      const found =
-        (await lookAround(this.#wait, look, () => limits.over || givenUp())) ?? (await this.#park(look, limits));
-      if (found !== null) return found === 'ended' ? null : found;
-      limits.throwIfOver(`a frame of ${this.channel.name}`);
-      if (givenUp()) throw this.#session.lost.reason;
-    }
+  take(options?: WaitOptions): Promise<Frame | null> {
+    return this.#waits.take(options);
+  }
+
+  /**
+   * The next frame, waited for with the whole thread; null when the stream has ended. For worker threads: the event loop stands still
+   * meanwhile, and with it everything else of this thread, a signal’s listener and an AbortSignal too. Nothing is heard of the broker
+   * for a second at most. Frames that only `holdUntil` keeps are not waited for, because what it waits for cannot happen.
+   * @throws LeaseholdError as `take`.
+   */
+  takeSync(options?: WaitOptions): Frame | null {
+    return this.#waits.takeSync(options);
+  }
+
+  /** What waiting needs of this. @internal */
+  get waits(): FrameWaits<Frame> {
+    return this.#waits;
+  }
+
+  #source(): FrameSource<Frame> {
+    const core = this.#core;
+    const session = this.#session;
+    return {
+      what: `a frame of ${this.channel.name}`,
+      look: () => this.#look(),
+      lookBlocking: () => this.tryTake() ?? (core.ended ? ENDED : null),
+      publishedNs: () => descriptorPublishedNs(this.#memory, this.#newestSlot),
+      arm: () => core.arm(),
+      disarm: () => {
+        if (!this.#closed) core.disarm();
+      },
+      state: () => this.#state(),
+      lostSince: (sinceMs) =>
+        Math.min(session.lostForMs, performance.now() - sinceMs) >= LOOK_AGAIN_MS ? session.lost.reason : null,
+      endedBecause: () => session.endedBecause(),
+    };
   }
 
   /** As `tryTake`, but waits for frames that are about to be let go. */
-  #look(): Frame | 'ended' | null {
+  #look(): Found<Frame> | null {
     this.#checkOpen();
     this.#starved = this.#core.pinned >= this.#maxPins && this.#held.all().some((frame) => frame.leaving);
     if (this.#starved) return null;
-    return this.tryTake() ?? (this.#core.ended ? 'ended' : null);
+    return this.tryTake() ?? (this.#core.ended ? ENDED : null);
   }
 
-  /** Sleeps until rung, at most a second; null when there is still nothing. */
-  async #park<T>(look: () => T | null, limits: Limits): Promise<T | null> {
-    this.#checkOpen();
-    const waiter = this.#session.doorbell.register();
-    this.#core.arm();
-    try {
-      const found = look();
-      if (found !== null) return found;
-      await waiter.wait(Math.min(LOOK_AGAIN_MS, limits.leftMs), limits.signal);
-      return null;
-    } finally {
-      waiter.cancel();
-      if (!this.#closed) this.#core.disarm();
-    }
+  #state(): SourceState {
+    if (this.#closing !== null || this.#core.ended) return 'over';
+    if (((this.#memory.loadHead() - this.#core.cursor) | 0) > 0) return 'frames';
+    const { lock, index } = this.#mapping;
+    return lock.deleted || (this.#counted && !lock.isCounted(index)) ? 'over' : 'nothing';
   }
 
   #checkOpen(): void {
@@ -247,15 +271,11 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
   }
 
   /** Frames until the end of the stream, or until this is closed. Leaving the loop does not close the subscription. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Frame, void, undefined> {
-    for (;;) {
-      const frame = await this.take().catch((error: unknown) => {
-        if (this.#closing !== null && error instanceof LeaseholdError && error.code === 'CLOSED') return null;
-        throw error;
-      });
-      if (frame === null) return;
-      yield frame;
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<Frame, void, undefined> {
+    return new FrameIterator(
+      () => this.take(),
+      () => this.#closing !== null,
+    );
   }
 
   /** Releases what is held, after what `holdUntil` waits for, and ends the subscription. Idempotent. */
@@ -268,9 +288,10 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
   }
 
   async #close(): Promise<void> {
-    this.#session.doorbell.wakeAll();
+    this.#waits.wake();
     const outcomes = await Promise.allSettled(this.#held.all().map((frame) => frame.drained()));
     this.#closed = true;
+    this.#session.doorbell.leave(this.#mapping.id, this.#mapping.index, this.#waits);
     this.#mapping.release();
     this.#session.release(this);
     await this.#session.detach(this.#attachmentId);

@@ -1,7 +1,8 @@
 /** What the rest of shm-core, and the broker and SDK through `./internal`, may use of the operating system. */
 export { createInMemorySegmentOs } from './in-memory/segments.ts';
 export { monotonicNs } from './linux/clock.ts';
-export { bindDoorbell, drainDoorbell, openRinger, type Ringer } from './linux/doorbells.ts';
+export { DoorbellEar, drainDoorbell } from './linux/doorbell-ear.ts';
+export { bindDoorbell, openRinger, type Ringer } from './linux/doorbells.ts';
 export { tryLockFile } from './linux/file-lock.ts';
 export { hugePagePool } from './linux/huge-pages.ts';
 export { type MemoryHeadroom, memoryHeadroomBytes } from './linux/memory-limits.ts';

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OwnedFd } from '../os.ts';
 import { useTemporaryDirectory } from '../testing/temporary-directory.ts';
-import { bindDoorbell, drainDoorbell, openRinger, type Ringer } from './doorbells.ts';
+import { drainDoorbell } from './doorbell-ear.ts';
+import { bindDoorbell, openRinger, type Ringer } from './doorbells.ts';
 import { waitReadable } from './sockets.ts';
 
 const RING = Uint8Array.of(1, 2, 3, 4);

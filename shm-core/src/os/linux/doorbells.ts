@@ -1,10 +1,11 @@
 /**
  * Doorbells: datagram sockets of which one process holds the receiving end and anybody who may search the directory can ring.
  * Invariants: nobody can make a ringer block (every send is MSG_DONTWAIT, on a socket nobody else holds) or fail: a bad bell is
- * `gone`, a flooded one has been `rung` enough.
+ * `gone`, a flooded one has been `rung` enough. The receiving end is doorbell-ear.ts.
  */
 import { constants } from 'node:os';
 import type { OwnedFd } from '../os.ts';
+import type { LinuxFd } from './fd.ts';
 import { lastErrno, libc } from './libc.ts';
 import { bindSocket, openSocket } from './sockets.ts';
 import { unixAddress } from './unix-address.ts';
@@ -15,21 +16,32 @@ const MSG_NOSIGNAL = 0x4000;
 
 const { EAGAIN, EINTR, ENOBUFS, ENOMEM } = constants.errno;
 
-/** Longer datagrams are cut: what a ring says is a few bytes. */
-const RING_BYTES = 64;
-
 /** A ringer knows at most this many bells by heart; then it starts again. */
 const KNOWN_BELLS_MAX = 4096;
+/** Bells of one ringer that have a socket of their own; more are rung by their path, which the kernel looks up each time. */
+const CONNECTED_BELLS_MAX = 64;
 
 /** The receiving end of a new bell at `path`. @throws Error for a path over 107 B; OsError (EADDRINUSE). */
 export function bindDoorbell(path: string, mode: number): OwnedFd {
   return bindSocket(path, mode, SOCK_DGRAM);
 }
 
-/** Rings bells. Close it to give its socket back. */
+/** `full`: it has been rung and not yet answered, which is as good. `gone`: nobody will hear it. */
+export type RingOutcome = 'rung' | 'full' | 'gone';
+
+/** Rings bells. Close it to give its sockets back. */
 export interface Ringer extends Disposable {
-  /** `full`: it has been rung and not yet answered, which is as good. `gone`: nobody will hear it. Never blocks, never throws. */
-  ring(path: string, payload: Uint8Array): 'rung' | 'full' | 'gone';
+  /** Never blocks, never throws. */
+  ring(path: string, payload: Uint8Array): RingOutcome;
+  /** A bell that will be rung often. All who ask for the same path share one socket; it is closed with the last of them. */
+  bell(path: string): Bell;
+  close(): void;
+}
+
+export interface Bell {
+  /** Never blocks, never throws. */
+  ring(payload: Uint8Array): RingOutcome;
+  /** Idempotent. A closed bell can still be rung, by its path. */
   close(): void;
 }
 
@@ -41,22 +53,64 @@ export function openRinger(): Ringer {
 class LinuxRinger implements Ringer {
   readonly #fd: OwnedFd;
   readonly #addresses = new Map<string, Uint8Array | null>();
+  readonly #connections = new Map<string, Connection>();
 
   constructor(fd: OwnedFd) {
     this.#fd = fd;
   }
 
-  ring(path: string, payload: Uint8Array): 'rung' | 'full' | 'gone' {
+  ring(path: string, payload: Uint8Array): RingOutcome {
     const address = this.#addressOf(path);
     if (address === null || this.#fd.closed) return 'gone';
     const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    if (libc().sendto(this.#fd.raw, payload, payload.length, flags, address, address.length) >= 0) return 'rung';
-    const errno = lastErrno();
-    return errno === EAGAIN || errno === EINTR || errno === ENOBUFS || errno === ENOMEM ? 'full' : 'gone';
+    return outcomeOf(libc().sendto(this.#fd.raw, payload, payload.length, flags, address, address.length));
+  }
+
+  bell(path: string): Bell {
+    const ownConnection = this.#connections.get(path) ?? new Connection();
+    ownConnection.users += 1;
+    this.#connections.set(path, ownConnection);
+    let connection: Connection | null = ownConnection;
+    return {
+      ring: (payload) => (connection === null ? this.ring(path, payload) : this.#ringBy(connection, path, payload)),
+      close: () => {
+        if (connection !== null) this.#leave(connection, path);
+        connection = null;
+      },
+    };
+  }
+
+  /** One look-up of the path less than `ring`, which takes the kernel as long as all the rest. */
+  #ringBy(connection: Connection, path: string, payload: Uint8Array): RingOutcome {
+    if (this.#fd.closed) return 'gone';
+    if (!connection.tried) this.#connect(connection, path);
+    const outcome = connection.send(payload);
+    if (outcome !== 'gone') return outcome;
+    // Nobody holds that receiving end any more. There may be another bell at the same path.
+    connection.drop();
+    return this.ring(path, payload);
+  }
+
+  /** Leaves it unconnected when there is nobody, or when descriptors are short: then it is rung by its path. */
+  #connect(connection: Connection, path: string): void {
+    connection.tried = true;
+    const address = this.#addressOf(path);
+    let connected = 0;
+    for (const each of this.#connections.values()) if (each.isOpen) connected += 1;
+    if (address !== null && connected < CONNECTED_BELLS_MAX) connection.open(address);
+  }
+
+  #leave(connection: Connection, path: string): void {
+    connection.users -= 1;
+    if (connection.users > 0) return;
+    connection.drop();
+    if (this.#connections.get(path) === connection) this.#connections.delete(path);
   }
 
   close(): void {
     this.#fd.close();
+    for (const connection of this.#connections.values()) connection.drop();
+    this.#connections.clear();
     this.#addresses.clear();
   }
 
@@ -75,21 +129,49 @@ class LinuxRinger implements Ringer {
   }
 }
 
+/** A socket connected to one bell, shared by all who ring it; `gone` while it has none. */
+class Connection {
+  users = 0;
+  /** Connected once, or found impossible: not tried again. */
+  tried = false;
+  #fd: LinuxFd | null = null;
+
+  get isOpen(): boolean {
+    return this.#fd !== null;
+  }
+
+  open(address: Uint8Array): void {
+    let fd: LinuxFd;
+    try {
+      fd = openSocket(SOCK_DGRAM);
+    } catch {
+      return;
+    }
+    if (libc().connect(fd.raw, address, address.length) === 0) this.#fd = fd;
+    else fd.close();
+  }
+
+  send(payload: Uint8Array): RingOutcome {
+    if (this.#fd === null) return 'gone';
+    return outcomeOf(libc().send(this.#fd.raw, payload, payload.length, MSG_DONTWAIT | MSG_NOSIGNAL));
+  }
+
+  drop(): void {
+    this.#fd?.close();
+    this.#fd = null;
+  }
+}
+
+function outcomeOf(sent: number): RingOutcome {
+  if (sent >= 0) return 'rung';
+  const errno = lastErrno();
+  return errno === EAGAIN || errno === EINTR || errno === ENOBUFS || errno === ENOMEM ? 'full' : 'gone';
+}
+
 function addressOrNull(path: string): Uint8Array | null {
   try {
     return unixAddress(path);
   } catch {
     return null;
   }
-}
-
-let ringSpace: Uint8Array | undefined;
-
-/** Takes up to `max` rings off the bell and says how many there were; `max` means there may be more. Their content is dropped. */
-export function drainDoorbell(fd: OwnedFd, max: number): number {
-  ringSpace ??= new Uint8Array(RING_BYTES);
-  const raw = fd.raw;
-  let rings = 0;
-  while (rings < max && libc().recv(raw, ringSpace, RING_BYTES, MSG_DONTWAIT) >= 0) rings += 1;
-  return rings;
 }

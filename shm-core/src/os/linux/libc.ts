@@ -50,6 +50,8 @@ export interface Libc {
   posix_fallocate: Asynchronous<[fd: number, offset: number, bytes: number]>;
   recv(fd: number, bytes: Uint8Array, byteCount: number, flags: number): number;
   recvmsg(fd: number, message: Uint8Array, flags: number): number;
+  sched_yield(): number;
+  send(fd: number, bytes: Uint8Array, byteCount: number, flags: number): number;
   sendmsg(fd: number, message: Uint8Array, flags: number): number;
   sendto(
     fd: number,
@@ -111,6 +113,8 @@ function declare(): Libc {
     posix_fallocate: library.func('int posix_fallocate(int fd, int64_t offset, int64_t bytes)'),
     recv: library.func('intptr_t recv(int fd, void *bytes, size_t byteCount, int flags)'),
     recvmsg: library.func('intptr_t recvmsg(int fd, void *message, int flags)'),
+    sched_yield: library.func('int sched_yield(void)'),
+    send: library.func('intptr_t send(int fd, const void *bytes, size_t byteCount, int flags)'),
     sendmsg: library.func('intptr_t sendmsg(int fd, const void *message, int flags)'),
     sendto: library.func(
       'intptr_t sendto(int fd, const void *bytes, size_t byteCount, int flags, const void *address, uint32_t addressBytes)',
