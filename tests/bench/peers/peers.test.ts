@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { tempDir } from '../../support/temp-dir.ts';
 import { cPeers } from './c-peers.ts';
 import { CompiledProgram } from './compiled-program.ts';
 import { iceoryxPeers } from './iceoryx-peers.ts';
@@ -52,63 +53,57 @@ const BAD_ARGUMENTS = [
   { args: ['--payload', '8', '--round-trips', '5', '--colour', 'red'], wrong: '--colour' },
 ] as const;
 
-for (const { peer, name, why } of all) {
-  describe.skipIf(why !== null)(`${name}${because(why)}`, () => {
-    beforeAll(() => peer.start());
-    afterAll(() => peer.stop());
+// Together: what several of them use is made once.
+describe('a peer', () => {
+  const here = all.filter(({ why }) => why === null).map(({ peer }) => peer);
+  beforeAll(() => Promise.all(here.map((peer) => peer.start())));
+  afterAll(() => Promise.all(here.map((peer) => peer.stop())));
 
-    it.each(PAYLOADS)('carries %i bytes there and back, and times every round trip', async (payloadBytes) => {
-      const roundTripNs = await peer.pingPong({ payloadBytes, roundTrips: 40, warmUp: 10, cores: null });
+  for (const { peer, name, why } of all) {
+    describe.skipIf(why !== null)(`${name}${because(why)}`, () => {
+      it.each(PAYLOADS)('carries %i bytes there and back, and times every round trip', async (payloadBytes) => {
+        const roundTripNs = await peer.pingPong({ payloadBytes, roundTrips: 40, warmUp: 10, cores: null });
 
-      expect(roundTripNs).toHaveLength(40);
-      expect(Math.min(...roundTripNs)).toBeGreaterThan(0);
+        expect(roundTripNs).toHaveLength(40);
+        expect(Math.min(...roundTripNs)).toBeGreaterThan(0);
+      });
+
+      it('runs on the cores it is given, and says so when there is no such core', async () => {
+        const onTheFirst = { payloadBytes: 8, roundTrips: 5, warmUp: 0, cores: [0, 0] } as const;
+        // A side that spins on its only core waits until the scheduler takes it away: slow, and nothing else.
+        await expect(peer.pingPong(onTheFirst)).resolves.toHaveLength(5);
+        await expect(peer.pingPong({ ...onTheFirst, cores: [1_023, 1_023] })).rejects.toThrow(/1023|Invalid argument/);
+      });
+
+      it('ends its processes when it is stopped in the middle', async () => {
+        const interrupted = expect(peer.pingPong(ENDLESS)).rejects.toThrow('ended');
+        await expect.poll(() => processesWith(String(ENDLESS.roundTrips)), { timeout: 60_000 }).not.toEqual([]);
+
+        await peer.stop();
+
+        await interrupted;
+        await expect.poll(() => processesWith(String(ENDLESS.roundTrips)), { timeout: 60_000 }).toEqual([]);
+        expect(await filesOf(process.pid)).toEqual([]);
+      });
     });
-
-    it('runs on the cores it is given, and says so when there is no such core', async () => {
-      const onTheFirst = { payloadBytes: 8, roundTrips: 5, warmUp: 0, cores: [0, 0] } as const;
-      // A side that spins on its only core waits until the scheduler takes it away: slow, and nothing else.
-      await expect(peer.pingPong(onTheFirst)).resolves.toHaveLength(5);
-      await expect(peer.pingPong({ ...onTheFirst, cores: [1_023, 1_023] })).rejects.toThrow(/1023|Invalid argument/);
-    });
-
-    it('ends its processes when it is stopped in the middle', async () => {
-      const interrupted = expect(peer.pingPong(ENDLESS)).rejects.toThrow('ended');
-      await expect.poll(() => processesWith(String(ENDLESS.roundTrips)), { timeout: 60_000 }).not.toEqual([]);
-
-      await peer.stop();
-
-      await interrupted;
-      await expect.poll(() => processesWith(String(ENDLESS.roundTrips)), { timeout: 60_000 }).toEqual([]);
-      expect(await filesOf(process.pid)).toEqual([]);
-    });
-  });
-}
+  }
+});
 
 describe.skipIf(whyNoIceoryx !== null)(`iceoryx's daemon${because(whyNoIceoryx)}`, () => {
-  const [first, second] = iceoryxPeers();
-  afterAll(async () => {
-    await first?.stop();
-    await second?.stop();
-  });
+  it('serves whoever started it and nobody else, until the last of them stops, and leaves none of its files', async () => {
+    const [spinning, sleeping] = iceoryxPeers();
+    if (spinning === undefined || sleeping === undefined) throw new Error('there are two ways to wait');
+    await Promise.all([spinning.start(), sleeping.start()]);
+    expect(await spinning.available()).toBeNull();
+    for (const other of iceoryxPeers()) expect(await other.available()).toContain('another RouDi');
 
-  it('runs until the last of those that use it stops, and leaves none of its files', async () => {
-    await Promise.all([first?.start(), second?.start()]);
-    await first?.stop();
-    await expect(second?.pingPong({ payloadBytes: 8, roundTrips: 5, warmUp: 0, cores: null })).resolves.toHaveLength(5);
-    await second?.stop();
+    await spinning.stop();
+    await expect(sleeping.pingPong({ ...ENDLESS, roundTrips: 5 })).resolves.toHaveLength(5);
+    await sleeping.stop();
 
     expect(await whyNoRouDi()).toBeNull();
     expect((await readdir('/tmp')).filter((name) => /^roudi|^iox-/.test(name))).toEqual([]);
     expect(await readdir('/dev/shm')).not.toContain('iceoryx_mgmt');
-  });
-
-  it('is somebody else’s when another process has started it', async () => {
-    await first?.start();
-    const [other] = iceoryxPeers();
-
-    expect(await other?.available()).toContain('another RouDi');
-    expect(await first?.available()).toBeNull();
-    await first?.stop();
   });
 
   it('ends with its files and processes when whoever started it is killed', async () => {
@@ -117,6 +112,8 @@ describe.skipIf(whyNoIceoryx !== null)(`iceoryx's daemon${because(whyNoIceoryx)}
       `console.log('ready'); await peer.pingPong(${JSON.stringify(ENDLESS)});`;
     const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      // The compiled program is a file like any other: nobody removes it for one that was killed.
+      env: { ...process.env, TMPDIR: tempDir() },
     });
     await once(child.stdout, 'data');
     await expect.poll(() => filesOf(child.pid), { timeout: 60_000 }).not.toEqual([]);
