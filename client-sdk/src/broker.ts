@@ -26,7 +26,9 @@ import type {
   PopulateProgress,
 } from './plain-types.ts';
 import { Session } from './session.ts';
+import { sessionEnd } from './session-end.ts';
 import type { SubscribeOptions, Subscriber } from './subscriber.ts';
+import { WaitSet } from './wait-set.ts';
 
 /** How long `connect` waits for a broker that does not answer, ms. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -226,6 +228,11 @@ export class Broker implements AsyncDisposable {
   /** As `channel(name)` and `subscribe`. */
   subscribe(name: string, options: SubscribeOptions = {}): Promise<Subscriber> {
     return openSubscriber(this.#session, name, options);
+  }
+
+  /** An empty set of subscriptions, to wait for frames on any of them. */
+  waitSet(): WaitSet {
+    return new WaitSet({ doorbell: this.#session.doorbell, ...sessionEnd(this.#session) });
   }
 
   /** @throws as `createChannel`, with MAPPING_EXISTS, MEMORY_NOT_LOCKABLE. */

@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { bindDoorbell, openRinger } from '@leasehold/shm-core/internal';
+import { bindDoorbell, doorbellQueueRings, openRinger } from '@leasehold/shm-core/internal';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Doorbell } from './doorbell.ts';
+import { Doorbell, type Sleeper } from './doorbell.ts';
+import { ringPayload, WHOEVER_PUBLISHES } from './ring-payload.ts';
 
 let directory = '';
 let doorbell: Doorbell;
 const ringer = openRinger();
-const ring = (): void => void ringer.ring(join(directory, 'bell'), new Uint8Array(1));
+const ring = (payload: Uint8Array = new Uint8Array(1)): string => ringer.ring(join(directory, 'bell'), payload);
 beforeEach(() => {
   directory = mkdtempSync('/tmp/doorbell-');
   doorbell = new Doorbell(bindDoorbell(join(directory, 'bell'), 0o600));
@@ -20,7 +21,78 @@ afterEach(() => {
 /** Far longer than any test takes. */
 const BOUND_MS = 60_000;
 
+class Counter implements Sleeper {
+  wakes = 0;
+  wake(): boolean {
+    this.wakes += 1;
+    return false;
+  }
+}
+
+/** Sleepers for participants 0 to `count` − 1 of mapping 7. */
+const sleepers = (count: number): Counter[] =>
+  Array.from({ length: count }, (_, index) => {
+    const sleeper = new Counter();
+    doorbell.enter(7n, index, sleeper);
+    return sleeper;
+  });
+const wakes = (counters: Counter[]): number[] => counters.map((counter) => counter.wakes);
+
 describe('a doorbell', () => {
+  it('wakes the one whom a ring names, and neither others nor who listens to what concerns all', () => {
+    const counters = sleepers(3);
+    let heard = 0;
+    doorbell.onRing(() => {
+      heard += 1;
+    });
+    ring(ringPayload(7n, 1));
+    doorbell.hear();
+    expect([wakes(counters), heard]).toEqual([[0, 1, 0], 0]);
+  });
+
+  it.each([
+    ['names nobody here', ringPayload(7n, 100)],
+    ['names another mapping', ringPayload(8n, 1)],
+    ['is too short to name anybody', new Uint8Array(3)],
+    ['says nothing', new Uint8Array(0)],
+  ])('wakes everybody by a ring that %s', (_, payload) => {
+    const counters = sleepers(3);
+    let heard = 0;
+    doorbell.onRing(() => {
+      heard += 1;
+    });
+    ring(payload);
+    doorbell.hear();
+    expect([wakes(counters), heard]).toEqual([[1, 1, 1], 1]);
+  });
+
+  it('wakes everybody when its queue may have been full: another ring may have been turned away', () => {
+    const counters = sleepers(3);
+    for (let rings = 0; rings < doorbellQueueRings() - 1; rings += 1) ring(ringPayload(7n, 1));
+    doorbell.hear();
+    expect(wakes(counters)).toEqual([0, doorbellQueueRings() - 1, 0]);
+    while (ring(ringPayload(7n, 1)) === 'rung');
+    doorbell.hear();
+    expect(wakes(counters)).toEqual([1, 2 * doorbellQueueRings(), 1]);
+  });
+
+  it('wakes who publishes on a mapping, and nobody when nobody waits to', async () => {
+    const counters = sleepers(1);
+    const waiter = doorbell.register(7n);
+    ring(ringPayload(7n, WHOEVER_PUBLISHES));
+    expect(await waiter.wait(BOUND_MS, undefined)).toBe('rung');
+    ring(ringPayload(7n, WHOEVER_PUBLISHES));
+    doorbell.hear();
+    expect(wakes(counters)).toEqual([0]);
+  });
+
+  it('wakes nobody who has left', () => {
+    const [first, second] = sleepers(2);
+    if (first !== undefined) doorbell.leave(7n, 0, first);
+    doorbell.wakeAll();
+    expect([first?.wakes, second?.wakes]).toEqual([0, 1]);
+  });
+
   it('wakes everybody who waits, at one ring', async () => {
     const waiters = [doorbell.register(1n), doorbell.register(1n)];
     ring();
@@ -49,5 +121,20 @@ describe('a doorbell', () => {
     const waiter = doorbell.register(1n);
     ring();
     expect(await waiter.wait(BOUND_MS, undefined)).toBe('rung');
+  });
+
+  it('wakes who sleeps again and again, a ring or none, until nobody does', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let wakesLeft = 2;
+    doorbell.enter(1n, 0, {
+      wake: () => {
+        wakesLeft -= 1;
+        if (wakesLeft === 0) resolve();
+        return wakesLeft > 0;
+      },
+    });
+    doorbell.lookAgain();
+    await promise;
+    expect(wakesLeft).toBe(0);
   });
 });

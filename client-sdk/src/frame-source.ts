@@ -4,7 +4,15 @@
 export const ENDED = 'ended';
 export type Found<F> = F | typeof ENDED;
 
-export interface FrameSource<F extends object> {
+/** Whether the session still lives, in which frames are waited for. */
+export interface SessionEnd {
+  /** Why a wait that began `sinceMs` (performance.now) is given up: for a second there has been neither a broker nor a frame. Else null. */
+  lostSince(sinceMs: number): Error | null;
+  /** Why the session has ended, after a look at what only the broker's socket knows as yet: for a thread whose event loop stands still. */
+  endedBecause(): Error | null;
+}
+
+export interface FrameSource<F extends object> extends SessionEnd {
   /** What is waited for, in messages. */
   readonly what: string;
   /** The next frame; null while there is none. @throws LeaseholdError: the wait is over. */
@@ -19,10 +27,6 @@ export interface FrameSource<F extends object> {
   disarm(): void;
   /** Whether `look` would find something, or has something to say. Takes nothing. */
   state(): SourceState;
-  /** Why nothing more may come, for longer than a wait that began `sinceMs` (performance.now) should last; null while it may. */
-  lostSince(sinceMs: number): Error | null;
-  /** The same, of which only the broker's socket knows as yet: for a thread whose event loop stands still. */
-  endedBecause(): Error | null;
 }
 
 /** `frames`: one is there. `over`: there will be none any more, and `look` says why. */

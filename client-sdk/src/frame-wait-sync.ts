@@ -5,7 +5,7 @@
  */
 import { monotonicNs, yieldThread } from '@leasehold/shm-core/internal';
 import { type Doorbell, LOOK_AGAIN_MS } from './doorbell.ts';
-import { ENDED, type Found, type FrameSource } from './frame-source.ts';
+import { ENDED, type Found, type FrameSource, type SessionEnd } from './frame-source.ts';
 import type { Limits } from './limits.ts';
 import { type ExpectedWait, LOOKS_PER_CLOCK, LOOKS_PER_TURN, type WaitStrategy } from './waiting.ts';
 
@@ -77,14 +77,14 @@ function sleep<F extends object>({ source, doorbell }: SyncWait<F>, boundMs: num
 }
 
 /** Looks once a second whether the session has ended: two such looks without a frame between them end the wait. */
-function noticeLoss(source: FrameSource<object>): () => void {
+export function noticeLoss(session: SessionEnd): () => void {
   let nextMs = performance.now() + LOOK_AGAIN_MS;
   let ended = false;
   return () => {
     const nowMs = performance.now();
     if (nowMs < nextMs) return;
     nextMs = nowMs + LOOK_AGAIN_MS;
-    const why = source.endedBecause();
+    const why = session.endedBecause();
     if (why !== null && ended) throw why;
     ended = why !== null;
   };

@@ -4,7 +4,7 @@
  */
 import { monotonicNs } from '@leasehold/shm-core/internal';
 import type { Doorbell, Sleeper } from './doorbell.ts';
-import { ENDED, type Found, type FrameSource } from './frame-source.ts';
+import { ENDED, type Found, type FrameSource, type SourceState } from './frame-source.ts';
 import { takeBlocking } from './frame-wait-sync.ts';
 import { aborted, Limits, timedOut, type WaitOptions } from './limits.ts';
 import { ExpectedWait, LOOKS_PER_CLOCK, LOOKS_PER_FRAME, LOOKS_PER_TURN, type WaitStrategy } from './waiting.ts';
@@ -168,16 +168,19 @@ export class FrameWaits<F extends object> implements Sleeper {
       this.#serve();
       this.#giveUpLost();
       // Whoever rang has taken the request away.
-      if (this.#sleeping) this.#askAgain();
+      if (this.#sleeping) {
+        this.ask();
+        this.#serve();
+      }
     }
     for (const listener of this.#listeners) listener.onRing();
     return this.#sleeping || this.#listeners.size > 0;
   }
 
-  #askAgain(): void {
+  /** The request to be rung, made anew. Look again after it. */
+  ask(): void {
     this.#source.disarm();
     this.#source.arm();
-    this.#serve();
   }
 
   /** Gives what is there to those who wait. */
@@ -234,12 +237,21 @@ export class FrameWaits<F extends object> implements Sleeper {
     this.#source.disarm();
   }
 
-  /** Tells `listener` of every ring, too. The subscription has asked to be rung for as long as somebody listens. */
+  /** Tells `listener` of every ring, too, and asks to be rung for as long as somebody listens. */
   listen(listener: RingListener): void {
     this.#listeners.add(listener);
+    this.#source.arm();
     this.#doorbell.lookAgain();
   }
   unlisten(listener: RingListener): void {
-    this.#listeners.delete(listener);
+    if (this.#listeners.delete(listener)) this.#source.disarm();
+  }
+
+  state(): SourceState {
+    return this.#source.state();
+  }
+
+  hearsBy(doorbell: Doorbell): boolean {
+    return this.#doorbell === doorbell;
   }
 }

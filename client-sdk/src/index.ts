@@ -64,5 +64,6 @@ export type {
 export { Publisher } from './publisher.ts';
 export { openRpcSession, type RpcSession, type RpcSessionOptions } from './rpc-session.ts';
 export { type SubscribeOptions, Subscriber } from './subscriber.ts';
+export { WaitSet } from './wait-set.ts';
 export type { WaitStrategy } from './waiting.ts';
 export { MappingWindow } from './window.ts';

@@ -15,7 +15,6 @@ import {
   type ViewMode,
 } from '@leasehold/shm-core/internal';
 import { checkedCount } from './arguments.ts';
-import { LOOK_AGAIN_MS } from './doorbell.ts';
 import type { Frame, FrameOwner } from './frame.ts';
 import { FrameIterator } from './frame-iterator.ts';
 import { ENDED, type Found, type FrameSource, type SourceState } from './frame-source.ts';
@@ -25,6 +24,7 @@ import type { WaitOptions } from './limits.ts';
 import type { ChannelInfo, FrameFormat } from './plain-types.ts';
 import { ringPayload, WHOEVER_PUBLISHES } from './ring-payload.ts';
 import type { Session } from './session.ts';
+import { sessionEnd } from './session-end.ts';
 import type { WaitStrategy } from './waiting.ts';
 
 export interface SubscribeOptions extends WaitOptions {
@@ -214,7 +214,6 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
 
   #source(): FrameSource<Frame> {
     const core = this.#core;
-    const session = this.#session;
     return {
       what: `a frame of ${this.channel.name}`,
       look: () => this.#look(),
@@ -225,9 +224,7 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
         if (!this.#closed) core.disarm();
       },
       state: () => this.#state(),
-      lostSince: (sinceMs) =>
-        Math.min(session.lostForMs, performance.now() - sinceMs) >= LOOK_AGAIN_MS ? session.lost.reason : null,
-      endedBecause: () => session.endedBecause(),
+      ...sessionEnd(this.#session),
     };
   }
 

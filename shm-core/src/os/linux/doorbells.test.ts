@@ -1,4 +1,4 @@
-import { rmSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OwnedFd } from '../os.ts';
@@ -81,5 +81,45 @@ describe('a doorbell', () => {
     bell = bindDoorbell(path, 0o600);
     expect(ringer.ring(path, RING)).toBe('rung');
     expect(drainDoorbell(bell, 8)).toBe(1);
+  });
+
+  it('that is rung often is rung over a socket of its own, which goes with the last who asked for it', () => {
+    const sockets = (): number => readdirSync('/proc/self/fd').length;
+    const before = sockets();
+    const [first, second] = [ringer.bell(path), ringer.bell(path)];
+    expect(sockets()).toBe(before);
+    expect([first.ring(RING), second.ring(RING), first.ring(RING)]).toEqual(['rung', 'rung', 'rung']);
+    expect(drainDoorbell(bell, 8)).toBe(3);
+    expect(sockets()).toBe(before + 1);
+    first.close();
+    first.close();
+    expect(second.ring(RING)).toBe('rung');
+    expect(sockets()).toBe(before + 1);
+    second.close();
+    expect(sockets()).toBe(before);
+    expect(second.ring(RING)).toBe('rung');
+    expect(drainDoorbell(bell, 8)).toBe(2);
+  });
+
+  it('that is rung often is found again after it was replaced, and gone when it is', () => {
+    const often = ringer.bell(path);
+    expect(often.ring(RING)).toBe('rung');
+    bell.close();
+    expect([often.ring(RING), often.ring(RING)]).toEqual(['gone', 'gone']);
+    rmSync(path);
+    bell = bindDoorbell(path, 0o600);
+    expect(often.ring(RING)).toBe('rung');
+    expect(drainDoorbell(bell, 8)).toBe(1);
+    ringer.close();
+    expect(often.ring(RING)).toBe('gone');
+  });
+
+  it('that is rung often never blocks its ringer', () => {
+    const often = ringer.bell(path);
+    let rings = 0;
+    while (rings < 100_000 && often.ring(RING) === 'rung') rings += 1;
+    expect(often.ring(RING)).toBe('full');
+    expect(drainDoorbell(bell, 100_000)).toBe(rings);
+    often.close();
   });
 });
