@@ -1,23 +1,24 @@
 /** A pair of bare doorbells, and nothing else: what it costs to wake a process by a datagram for which its event loop waits. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { bindDoorbell, drainDoorbell, openRinger, watchReadable } from '@leasehold/shm-core/internal';
-import { type EndOptions, mark, type Transport } from './ends.ts';
+import { bindDoorbell, DoorbellEar, openRinger, watchReadable } from '@leasehold/shm-core/internal';
+import type { EndOptions, Transport } from './ends.ts';
 import { DEAF, type Line, MessageFollower, MessageLeader } from './message-ends.ts';
 
 function openLine({ directory, payloadBytes }: EndOptions, ours: string, theirs: string): Line {
-  const [ourPath, theirPath] = [join(directory, ours), join(directory, theirs)];
+  const ourPath = join(directory, ours);
   const fd = bindDoorbell(ourPath, 0o600);
+  const ear = new DoorbellEar(fd);
+  const heard = new Uint8Array(ear.words.buffer, 0, payloadBytes);
   const ringer = openRinger();
-  const payload = new Uint8Array(payloadBytes);
-  // What a ring says is dropped when it is heard: rings are counted instead.
-  const heard = new Uint8Array(payloadBytes);
-  let rings = 0;
+  // A socket of its own, connected at the first ring: the kernel need not look the path up each time.
+  const bell = ringer.bell(join(directory, theirs));
+  const next = new Uint8Array(payloadBytes);
   const line: Line = {
     ...DEAF,
-    next: payload,
+    next,
     send: () => {
-      const outcome = ringer.ring(theirPath, payload);
+      const outcome = bell.ring(next);
       if (outcome !== 'rung') line.onFailure(new Error(`the bell of the other side is ${outcome}`));
     },
     close: () => {
@@ -27,10 +28,7 @@ function openLine({ directory, payloadBytes }: EndOptions, ours: string, theirs:
     },
   };
   const onReadable = (): void => {
-    if (drainDoorbell(fd, 1) === 0) return;
-    rings += 1;
-    mark(heard, rings);
-    line.onArrival(heard);
+    if (ear.hear() === payloadBytes) line.onArrival(heard);
   };
   watchReadable(fd, onReadable, (error) => line.onFailure(error as Error));
   return line;

@@ -11,6 +11,7 @@ import {
   nothingCame,
   type Transport,
 } from './ends.ts';
+import { type Way, waitOf } from './ways.ts';
 
 /** Room for what the subscriber may pin (2), the loan, and one more. */
 const SLOTS = 4;
@@ -19,7 +20,7 @@ interface Pair {
   readonly publisher: Publisher;
   readonly subscriber: Subscriber;
   readonly payloadBytes: number;
-  readonly spins: boolean;
+  readonly waiting: Way['waiting'];
 }
 
 /** One frame on each side: what is published next, and what was taken last. */
@@ -33,8 +34,8 @@ class LeaseholdEnd {
     this.#pair = pair;
   }
 
-  get spins(): boolean {
-    return this.#pair.spins;
+  get waiting(): Way['waiting'] {
+    return this.#pair.waiting;
   }
 
   nextLoan(): Loan {
@@ -58,12 +59,15 @@ class LeaseholdEnd {
   }
 
   async sleep(): Promise<Frame> {
-    const frame = await this.#pair.subscriber.take();
-    if (frame === null) throw new Error('the stream ended');
-    return this.#checked(frame);
+    return this.#checked(await this.#pair.subscriber.take());
   }
 
-  #checked(frame: Frame): Frame {
+  sleepSync(): Frame {
+    return this.#checked(this.#pair.subscriber.takeSync());
+  }
+
+  #checked(frame: Frame | null): Frame {
+    if (frame === null) throw new Error('the stream ended');
     this.#taken += 1;
     checkMark(frame.bytes, this.#pair.payloadBytes, this.#taken);
     return frame;
@@ -83,10 +87,13 @@ class LeaseholdLeader implements Leader {
   }
 
   lead(count: number): Promise<Float64Array> | Float64Array {
-    return this.#end.spins ? this.#leadSpinning(count) : this.#leadAsleep(count);
+    const end = this.#end;
+    if (end.waiting === 'spin') return this.#leadBlocking(count, () => end.spin());
+    if (end.waiting === 'park-sync') return this.#leadBlocking(count, () => end.sleepSync());
+    return this.#leadAsleep(count);
   }
 
-  #leadSpinning(count: number): Float64Array {
+  #leadBlocking(count: number, wait: () => Frame): Float64Array {
     const end = this.#end;
     const tookNs = new Float64Array(count);
     let loan = end.nextLoan();
@@ -96,7 +103,7 @@ class LeaseholdLeader implements Leader {
       loan.publish();
       held?.release();
       if (index + 1 < count) loan = end.nextLoan();
-      held = end.spin();
+      held = wait();
       const heldNs = monotonicNs();
       tookNs[index] = heldNs - startedNs;
       startedNs = heldNs;
@@ -137,13 +144,16 @@ class LeaseholdFollower implements Follower {
   }
 
   follow(count: number): Promise<void> | void {
-    return this.#end.spins ? this.#followSpinning(count) : this.#followAsleep(count);
+    const end = this.#end;
+    if (end.waiting === 'spin') return this.#followBlocking(count, () => end.spin());
+    if (end.waiting === 'park-sync') return this.#followBlocking(count, () => end.sleepSync());
+    return this.#followAsleep(count);
   }
 
-  #followSpinning(count: number): void {
+  #followBlocking(count: number, wait: () => Frame): void {
     for (let index = 0; index < count; index += 1) {
       const loan = this.#end.nextLoan();
-      const frame = this.#end.spin();
+      const frame = wait();
       loan.publish();
       frame.release();
     }
@@ -177,9 +187,8 @@ async function openEnd(options: EndOptions, sends: Direction, takes: Direction):
     });
   const views = way.views ?? 'fenced';
   const publisher = await (await channelOf(sends)).openPublisher({ views });
-  const wait = way.waiting === 'event-loop' ? {} : { wait: way.waiting };
-  const subscriber = await (await channelOf(takes)).subscribe({ views, ...wait });
-  return new LeaseholdEnd({ publisher, subscriber, payloadBytes, spins: way.waiting === 'spin' });
+  const subscriber = await (await channelOf(takes)).subscribe({ views, wait: waitOf(way) });
+  return new LeaseholdEnd({ publisher, subscriber, payloadBytes, waiting: way.waiting });
 }
 
 export const LEASEHOLD: Transport = {

@@ -30,7 +30,10 @@ class PeerScenario implements Scenario {
 
   async measure(counted: boolean): Promise<void> {
     const { cores, quick } = this.#lab;
-    const amount = amountOf({ waiting: this.#peer.waiting, carries: 'bytes' }, this.#payloadBytes, quick);
+    const { waiting } = this.#peer;
+    // Peers in the event loop are those that copy.
+    const carries = waiting === 'event-loop' ? 'bytes' : 'ownership';
+    const amount = amountOf({ waiting, carries }, this.#payloadBytes, quick);
     const tookNs = await this.#peer.pingPong({ payloadBytes: this.#payloadBytes, ...amount, cores });
     if (counted) this.#oneWayNs.add(tookNs.map((ns) => ns / 2));
   }

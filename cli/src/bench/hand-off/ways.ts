@@ -7,8 +7,8 @@ export type TransportName = 'leasehold' | 'atomics' | 'doorbell' | 'net' | 'fifo
 
 export interface Way {
   readonly transport: TransportName;
-  /** How both sides wait. */
-  readonly waiting: WaitStrategy | 'event-loop';
+  /** How both sides wait. `park-sync`: the whole thread sleeps, not its event loop alone. */
+  readonly waiting: WaitStrategy | 'park-sync' | 'event-loop';
   /** Of Leasehold only. */
   readonly views?: ViewMode;
   readonly payloads: readonly number[];
@@ -17,15 +17,28 @@ export interface Way {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-const leasehold = (waiting: WaitStrategy, views: ViewMode): Way => ({
+/** The call, and the strategy that it is given. */
+const CALLS: Readonly<Record<WaitStrategy | 'park-sync', readonly [call: string, wait: WaitStrategy]>> = {
+  spin: ['tryTake() in a loop', 'spin'],
+  adaptive: ['await take()', 'adaptive'],
+  yield: ['await take()', 'yield'],
+  park: ['await take()', 'park'],
+  'park-sync': ['takeSync()', 'park'],
+};
+
+/** Of a subscriber of Leasehold. */
+export const waitOf = ({ waiting }: Pick<Way, 'waiting'>): WaitStrategy =>
+  waiting === 'event-loop' ? 'park' : CALLS[waiting][1];
+
+const leasehold = (waiting: keyof typeof CALLS, views: ViewMode): Way => ({
   transport: 'leasehold',
   waiting,
   views,
   payloads: PAYLOADS,
   carries: 'ownership',
   settings: {
-    call: waiting === 'spin' ? 'tryTake() in a loop' : 'await take()',
-    wait: waiting,
+    call: CALLS[waiting][0],
+    wait: CALLS[waiting][1],
     views,
     overflow: 'overwrite',
     mode: 'queue',
@@ -50,6 +63,7 @@ export const WAYS: readonly Way[] = [
   leasehold('adaptive', 'fenced'),
   leasehold('yield', 'fenced'),
   leasehold('park', 'fenced'),
+  leasehold('park-sync', 'fenced'),
   {
     transport: 'atomics',
     waiting: 'spin',
