@@ -12,7 +12,7 @@ import { peers } from './peers.ts';
 import { whyNoRouDi } from './roudi.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
-const PAYLOADS = [8, 4_096, 1_048_576] as const;
+const PAYLOADS = [8, 4_096, 33_177_600] as const;
 /** Far more than are made before somebody interrupts them. */
 const ENDLESS = { payloadBytes: 8, roundTrips: 10_000_000, warmUp: 0, cores: null } as const;
 

@@ -122,6 +122,8 @@ async function runSide(zeroMq: ZeroMq, args: Arguments): Promise<void> {
   const initiates = args.role === 'initiate';
   const small = initiates ? zeroMq.Request : zeroMq.Reply;
   const socket = new (args.payloadBytes <= SMALL_BYTES_MAX ? small : zeroMq.Pair)({ linger: 0 });
+  // IMPORTANT: held by the process. ZeroMQ closes a socket that is collected, a pending receive() does not hold it, and large messages make V8 collect.
+  process.once('exit', () => socket.close());
   await (initiates ? initiate : respond)(socket, args);
   // The responder's last answer is still on its way now: the program ends both sides when the initiator has it.
   process.send?.('done');
