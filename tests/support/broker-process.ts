@@ -1,4 +1,5 @@
 /** A broker of its own for a test: a real `leasehold serve` in a temporary runtime directory. */
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { leasehold, type RunningProcess } from './processes.ts';
@@ -26,9 +27,12 @@ export async function startBroker(args: readonly string[] = [], base = tempDir()
   const env = { ...process.env, LEASEHOLD_RUNTIME_DIR: runtimeDir };
   const defaults = ['--runtime-dir', runtimeDir, '--state-dir', join(base, 'state'), '--http', 'off'];
   const running = leasehold(['serve', ...defaults, ...args]);
-  const ready = leasehold(['health', '--ready', '--wait-ms', '20000', '--runtime-dir', runtimeDir]);
-  const { code, stderr } = await ready.ended;
-  if (code !== 0) throw new Error(`the broker did not become ready (${code}): ${stderr}\n${running.stderr()}`);
+  const over = running.ended.then(({ code, signal, stderr }) => {
+    throw new Error(`the broker ended with ${code ?? signal} before it was ready: ${stderr}`);
+  });
+  over.catch(() => undefined);
+  // It says so on stdout when clients can connect.
+  await Promise.race([once(running.child.stdout as NonNullable<typeof running.child.stdout>, 'data'), over]);
   const procfs = (file: string): string => `/proc/${running.pid}/${file}`;
   return {
     ...running,
