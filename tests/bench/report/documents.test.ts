@@ -82,6 +82,13 @@ describe('the documents of a run', () => {
     expect(staleDocuments(SAMPLE_RUN, missing)).toEqual(['docs/performance/throughput.dark.svg']);
   });
 
+  it('are empty before the first run, and stale when the run is not there that they show', () => {
+    const emptied = (path: string): string =>
+      readDocument(path).replace(/(<!-- (bench-[\w-]+):begin -->\n)[\s\S]*?(<!-- \2:end -->)/g, '$1$3');
+    expect(staleDocuments(null, emptied)).toEqual([]);
+    expect(staleDocuments(null, (path) => documents.get(path) ?? '')).toEqual(['docs/PERFORMANCE.md']);
+  });
+
   it('are not made of a quick run, nor of one that lacks what a sentence names', () => {
     expect(() => writeDocuments({ ...SAMPLE_RUN, quick: true })).toThrow('leave --quick out');
     const lacking = without('hand-off/iceoryx/spin/4096');

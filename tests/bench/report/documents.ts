@@ -95,8 +95,13 @@ export function writeDocuments(report: Report): void {
   for (const [path, text] of documents) writeFileSync(new URL(path, ROOT), text);
 }
 
-/** @returns the documents that are not what the saved run gives, or are not there. @throws Error as `renderDocuments`. */
-export function staleDocuments(saved: Report, read = readDocument): readonly string[] {
+/**
+ * @param saved null: no run is saved, and the page must be as empty as before the first one
+ * @returns the documents that are not what the saved run gives, or are not there
+ * @throws Error as `renderDocuments`
+ */
+export function staleDocuments(saved: Report | null, read = readDocument): readonly string[] {
+  if (saved === null) return /<!-- (bench-[\w-]+):begin -->\n(?!<!-- \1:end -->)/.test(read(PAGE)) ? [PAGE] : [];
   const isCurrent = ([path, text]: readonly [string, string]): boolean => {
     try {
       return read(path) === text;

@@ -1,4 +1,5 @@
 /** `node tests/bench/report/main.ts FILE | --check`: makes the documents of the benchmark anew from a saved run, or says which are stale. */
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readReport } from 'leasehold/bench';
@@ -12,7 +13,8 @@ FILE is what \`npm run bench -- --json FILE\` wrote. From it come README.md's an
 `;
 
 function check(): void {
-  const stale = staleDocuments(readReport(fileURLToPath(new URL(`../../../${SAVED_RUN}`, import.meta.url))));
+  const path = fileURLToPath(new URL(`../../../${SAVED_RUN}`, import.meta.url));
+  const stale = staleDocuments(existsSync(path) ? readReport(path) : null);
   if (stale.length === 0) return;
   process.stderr.write(
     `${stale.join(', ')}: not what ${SAVED_RUN} gives; run \`node tests/bench/report/main.ts ${SAVED_RUN}\`.\n`,

@@ -36,7 +36,9 @@ const NAMES: Readonly<Record<string, string>> = {
   leasehold: 'Leasehold',
   atomics: 'bare Atomics',
   doorbell: 'bare doorbell',
-  c: 'C, two cache lines',
+  'c-atomics': 'C, bare atomics',
+  'c-futex': 'C, bare futex',
+  'c-eventfd': 'C, bare eventfd',
   iceoryx: 'iceoryx 2.0.3, C++',
   zeromq: 'ZeroMQ',
   net: 'Unix socket (net)',
@@ -57,7 +59,7 @@ export const wayName = ({ who, views }: Way): string =>
 /** Whether a side asks again and again, instead of sleeping. */
 export const spins = ({ waiting }: Way): boolean => waiting === 'spin' || waiting === 'yield';
 
-export const isOurs = ({ who }: Pick<Result, 'who'>): boolean => who === 'leasehold';
-
 /** Where nothing is moved: what the hardware, and the kernel, allow. */
-export const isLimit = ({ who }: Pick<Result, 'who'>): boolean => ['atomics', 'c', 'doorbell'].includes(who);
+export const isLimit = ({ who }: Pick<Result, 'who'>): boolean => LIMITS.has(who);
+
+const LIMITS: ReadonlySet<string> = new Set(['atomics', 'doorbell', 'c-atomics', 'c-futex', 'c-eventfd']);

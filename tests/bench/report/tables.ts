@@ -100,31 +100,48 @@ const spaced = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${
 const ofGroup = ({ results }: Report, group: Group): readonly Result[] =>
   results.filter((result) => result.group === group);
 
-/** A row for each figure of a group, by its id; what is a distribution comes first. */
+/** A row for each figure of a group, by its id; what is a distribution comes first. What is set alike for all is said once. */
 export function groupTable(report: Report, group: Group): Lines {
   const results = ofGroup(report, group);
   if (results.length === 0) return ['Not measured in this run.'];
+  const alike = settingsOfAll(results);
+  const details = (result: Result): string => {
+    const { note = '' } = result;
+    return [settingsText(result, [...alike, 'payloadBytes']), note].filter((text) => text !== '').join('; ');
+  };
   const name = ({ id }: Result): string => `\`${id.slice(group.length + 1)}\``;
-  const details = (result: Result): string => [settingsText(result), result.note ?? ''].filter(Boolean).join('. ');
   const distributions = results.flatMap((result) => {
     const { distribution, unit } = result;
     if (distribution === undefined) return [];
     const { p50, p99, p999, max, n } = distribution;
-    return [
-      [name(result), ...[p50, p99, p999, max].map((sample) => figureText(sample, unit)), countText(n), details(result)],
-    ];
+    const figures = [p50, p99, p999, max].map((sample) => figureText(sample, unit));
+    return [[name(result), ...figures, countText(n), details(result)]];
   });
   const values = results
     .filter(({ distribution }) => distribution === undefined)
     .map((result) => [name(result), unitText(result), details(result)]);
-  const lines: string[] = [];
-  if (distributions.length > 0) {
-    lines.push(...figureTable(['what', 'p50', 'p99', 'p99.9', 'max', 'n', 'settings'], distributions));
-  }
-  if (values.length > 0)
-    lines.push(...(lines.length > 0 ? [''] : []), ...figureTable(['what', 'figure', 'settings'], values));
-  return lines;
+  const [first] = results;
+  const parts = [
+    distributions.length === 0
+      ? []
+      : figureTable(['what', 'p50', 'p99', 'p99.9', 'max', 'n', 'settings'], distributions),
+    values.length === 0 ? [] : figureTable(['what', 'figure', 'settings'], values),
+    alike.length === 0 || first === undefined ? [] : [`All of these: ${settingsText(first, without(first, alike))}.`],
+  ];
+  return parts.filter((part) => part.length > 0).flatMap((part, index) => (index === 0 ? part : ['', ...part]));
 }
+
+/** Names of settings that every result has, with one value; of a single result none, so that its row says them. */
+function settingsOfAll(results: readonly Result[]): readonly string[] {
+  const [first, ...others] = results;
+  if (first === undefined || others.length === 0) return [];
+  return Object.keys(first.settings).filter((name) =>
+    others.every(({ settings }) => settings[name] === first.settings[name]),
+  );
+}
+
+const without = ({ settings }: Result, names: readonly string[]): readonly string[] =>
+  Object.keys(settings).filter((name) => !names.includes(name));
 
 /** Words in the first column and in the last one. */
 function figureTable(head: readonly string[], rows: readonly (readonly string[])[]): Lines {

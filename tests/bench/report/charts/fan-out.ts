@@ -8,6 +8,8 @@ import { FONT_SIZE, type Theme, WIDTH } from './theme.ts';
 const PLOT = { left: 64, top: 46, width: WIDTH - 64 - 90, height: 240 } as const;
 const BOTTOM = 50;
 const TICKS_MAX = 8;
+/** Lines keep so far from each other, in steps of the axis of counts, or one tail would hide another. */
+const ASIDE = 0.05;
 
 interface Point {
   readonly waiting: string;
@@ -33,7 +35,11 @@ export function fanOut(report: Report, theme: Theme): Drawing | null {
       grid: { ...PLOT },
       xAxis: countAxis(counts, theme),
       yAxis: timeAxis(decadesOf(points.flatMap(({ p50, p99 }) => [p50, p99])), TICKS_MAX, theme),
-      series: lines.flatMap((line) => [tails(line, counts, theme.ours), dots(line, counts, theme.ours)]),
+      series: lines.flatMap((line, index) => {
+        const aside = (index - (lines.length - 1) / 2) * ASIDE;
+        const placeOfCount = (subscribers: number): number => counts.indexOf(subscribers) + aside;
+        return [tails(line, placeOfCount, theme.ours), dots(line, placeOfCount, theme.ours)];
+      }),
       graphic: [
         wordsAt({ text: words, x: 2, y: 14, color: theme.text, bold: true }),
         wordsAt({
@@ -56,17 +62,24 @@ function pointOf({ id, distribution }: Result): readonly Point[] {
 }
 
 const countAxis = (counts: readonly number[], theme: Theme): object => ({
-  type: 'category',
-  data: counts.map(String),
+  type: 'value',
+  min: -0.5,
+  max: counts.length - 0.5,
+  splitLine: { show: false },
   axisLine: { lineStyle: { color: theme.grid } },
   axisTick: { show: false },
-  axisLabel: { color: theme.quiet, fontSize: FONT_SIZE },
+  axisLabel: {
+    customValues: counts.map((_, index) => index),
+    formatter: (index: number) => `${counts[index]}`,
+    color: theme.quiet,
+    fontSize: FONT_SIZE,
+  },
 });
 
-const tails = (line: readonly Point[], counts: readonly number[], color: string): object => ({
+const tails = (line: readonly Point[], placeOfCount: (subscribers: number) => number, color: string): object => ({
   type: 'custom',
   silent: true,
-  data: line.map(({ subscribers, p50, p99 }) => [counts.indexOf(subscribers), p50, p99]),
+  data: line.map(({ subscribers, p50, p99 }) => [placeOfCount(subscribers), p50, p99]),
   encode: { x: 0, y: [1, 2] },
   renderItem: (_: unknown, api: CustomApi) => {
     const [x1, y1] = api.coord([api.value(0), api.value(1)]);
@@ -76,7 +89,7 @@ const tails = (line: readonly Point[], counts: readonly number[], color: string)
 });
 
 /** The first dot says how they wait. Words are below the line, which rises. */
-const dots = (line: readonly Point[], counts: readonly number[], color: string): object => ({
+const dots = (line: readonly Point[], placeOfCount: (subscribers: number) => number, color: string): object => ({
   type: 'line',
   silent: true,
   symbol: 'circle',
@@ -84,7 +97,7 @@ const dots = (line: readonly Point[], counts: readonly number[], color: string):
   lineStyle: { color, width: 1.5, opacity: 0.4 },
   itemStyle: { color },
   data: line.map(({ waiting, subscribers, p50 }, index) => ({
-    value: [counts.indexOf(subscribers), p50],
+    value: [placeOfCount(subscribers), p50],
     label: {
       show: true,
       position: 'right',

@@ -8,7 +8,7 @@ import { decadesOf, placeOn, spreadOut, timeAxis, wordsAt } from './marks.ts';
 import { colorOf, FONT_SIZE, type Theme, WIDTH } from './theme.ts';
 
 const PAYLOADS = [8, 4_096, 1_048_576, 8_294_400, 33_177_600] as const;
-const PLOT = { left: 64, top: 40, width: WIDTH - 64 - 288, height: 340 } as const;
+const PLOT = { left: 64, top: 40, width: WIDTH - 64 - 304, height: 340 } as const;
 const BOTTOM = 50;
 const NAMES_GAP = 17;
 const TICKS_MAX = 8;

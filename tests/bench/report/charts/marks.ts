@@ -68,7 +68,11 @@ export const timeAxis = (decades: Decades, ticksMax: number, theme: Theme): obje
   ...decades,
   axisLine: { show: false },
   axisTick: { show: false },
-  splitLine: { show: true, lineStyle: { color: theme.grid, width: 1 } },
+  splitLine: {
+    show: true,
+    showMinLine: Number.isInteger(Math.log10(decades.min)),
+    lineStyle: { color: theme.grid, width: 1 },
+  },
   axisLabel: {
     customValues: ticksOf(decades, ticksMax),
     formatter: shortTime,

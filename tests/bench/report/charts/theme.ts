@@ -1,4 +1,5 @@
 /** Colours of a chart on a light page and on a dark one. Invariant: no background of its own, so that the page shows through. */
+import { isLimit } from '../names.ts';
 
 export const THEME_NAMES = ['light', 'dark'] as const;
 export type ThemeName = (typeof THEME_NAMES)[number];
@@ -46,5 +47,5 @@ export const FONT_FAMILY = 'system-ui, -apple-system, Segoe UI, Helvetica, Arial
 export function colorOf(theme: Theme, who: string): string {
   if (who === 'leasehold') return theme.ours;
   if (who === 'iceoryx') return theme.rival;
-  return ['atomics', 'c', 'doorbell', 'own-memory', 'memory'].includes(who) ? theme.limit : theme.peer;
+  return isLimit({ who }) || who === 'own-memory' || who === 'memory' ? theme.limit : theme.peer;
 }

@@ -11,7 +11,7 @@ const BAR_HEIGHT = 15;
 const HEADING = 34;
 const GAP = 22;
 const NAMES_WIDTH = 300;
-const FIGURES_WIDTH = 84;
+const FIGURES_WIDTH = 90;
 
 interface Panel {
   readonly title: string;
