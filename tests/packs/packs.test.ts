@@ -11,7 +11,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const REPOSITORY = join(import.meta.dirname, '../..');
 const WORKSPACES = ['proto', 'shm-core', 'broker', 'client-sdk', 'cli'] as const;
 const PACKAGES = ['@leasehold/proto', '@leasehold/shm-core', '@leasehold/broker', '@leasehold/client'] as const;
-const PUBLIC_ENTRIES = [...PACKAGES, '@leasehold/shm-core/pages', '@leasehold/shm-core/executable-pages'] as const;
+const PUBLIC_ENTRIES = [
+  ...PACKAGES,
+  '@leasehold/shm-core/pages',
+  '@leasehold/shm-core/executable-pages',
+  'leasehold/bench',
+] as const;
 const OLDEST_NODE = '22.23.3';
 const INSTALL_TIMEOUT_MS = 300_000;
 

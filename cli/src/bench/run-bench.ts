@@ -18,6 +18,7 @@ import { chooseCores, describeMachine } from './machine.ts';
 import type { Peer } from './peer.ts';
 import { Crew } from './processes.ts';
 import { GROUPS, REPORT_FORMAT, type Report, type Result } from './report-model.ts';
+import { orderOf } from './rounds.ts';
 import type { Lab, MakeScenarios, Scenario } from './scenario.ts';
 import { throughputScenarios } from './throughput/throughput-scenarios.ts';
 
@@ -153,14 +154,6 @@ async function makeScenarios(lab: Lab, options: RunOptions): Promise<readonly Sc
 
 const isAsked = (name: string, only: readonly string[] | undefined): boolean =>
   only === undefined || only.some((wanted) => `${name}/`.startsWith(`${wanted}/`));
-
-/** Another first one in every round, and backwards in every other one, so that none always follows the same one. */
-function orderOf(scenarios: readonly Scenario[], round: number): readonly Scenario[] {
-  // Coprime to most lengths: the rounds begin all over the list.
-  const start = (round * 7) % Math.max(1, scenarios.length);
-  const order = [...scenarios.slice(start), ...scenarios.slice(0, start)];
-  return round % 2 === 0 ? order : order.reverse();
-}
 
 const inOrder = (results: readonly Result[]): readonly Result[] =>
   [...results].sort((left, right) => GROUPS.indexOf(left.group) - GROUPS.indexOf(right.group));

@@ -17,4 +17,4 @@ export const busyOf = (count: number): readonly number[] => {
 /** Of one round. */
 export const framesOf = (quick: boolean): number => (quick ? 10 : 100);
 /** How long it is watched doing nothing, ms. */
-export const idleMsOf = (quick: boolean): number => (quick ? 200 : 3_000);
+export const idleMsOf = (quick: boolean): number => (quick ? 200 : 2_000);

@@ -28,7 +28,7 @@ function sidesIn(lab: Lab, channels: number): Sides {
 const settingsOf = (channels: number): Result['settings'] => ({
   channels,
   busy: busyOf(channels).length,
-  waiting: 'park',
+  call: 'await waitSet.wait(), then tryTake()',
   payloadBytes: PAYLOAD_BYTES,
   slots: SLOTS,
 });
@@ -70,6 +70,7 @@ class FrameOnOneScenario implements Scenario {
         settings: settingsOf(this.#channels),
         unit: 'ns',
         distribution: this.#oneWayNs.distribution(),
+        note: 'the receiver slept for a millisecond or longer before each frame',
       },
     ];
   }

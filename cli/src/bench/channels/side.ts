@@ -1,6 +1,6 @@
 /** Either side of one case of channels, a process of its own: `side.js sender|receiver COUNT`. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Broker, connect, type Frame, monotonicNs, type Publisher, type Subscriber } from '@leasehold/client';
+import { type Broker, connect, monotonicNs, type Publisher, type WaitSet } from '@leasehold/client';
 import { answerQuestions } from '../answering.ts';
 import { checkMark } from '../hand-off/ends.ts';
 import { type Marks, openMarks } from '../marks.ts';
@@ -56,23 +56,27 @@ async function openSender(broker: Broker, marks: Marks): Promise<Side> {
 }
 
 async function openReceiver(broker: Broker, marks: Marks): Promise<void> {
-  const subscribers: Subscriber[] = [];
+  const set = broker.waitSet();
   for (let index = 0; index < count; index += 1) {
-    subscribers.push(await (await openChannel(broker, index)).subscribe({ wait: 'park' }));
+    set.add(await (await openChannel(broker, index)).subscribe({ wait: 'park' }));
   }
-  let received = 0;
-  for (const subscriber of subscribers) {
-    void takeAll(subscriber, (frame, heldNs) => {
-      received += 1;
-      checkMark(frame.bytes, PAYLOAD_BYTES, received);
-      frame.release();
-      marks.hold(0, received, heldNs);
-    });
-  }
+  void receive(set, marks);
 }
 
-async function takeAll(subscriber: Subscriber, take: (frame: Frame, heldNs: number) => void): Promise<void> {
-  for await (const frame of subscriber) take(frame, monotonicNs());
+/** Until this process ends. What goes wrong here ends it. */
+async function receive(set: WaitSet, marks: Marks): Promise<never> {
+  let received = 0;
+  for (;;) {
+    for (const subscriber of await set.wait()) {
+      for (let frame = subscriber.tryTake(); frame !== null; frame = subscriber.tryTake()) {
+        const heldNs = monotonicNs();
+        received += 1;
+        checkMark(frame.bytes, PAYLOAD_BYTES, received);
+        frame.release();
+        marks.hold(0, received, heldNs);
+      }
+    }
+  }
 }
 
 async function idle(ms: number): Promise<number> {

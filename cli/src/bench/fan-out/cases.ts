@@ -30,6 +30,6 @@ export function casesFor(cpuCount: number): readonly FanOutCase[] {
 
 /** Frames of one round. */
 export function framesOf({ waiting }: FanOutCase, quick: boolean): number {
-  const wanted = waiting === 'spin' ? 5_000 : 200;
+  const wanted = waiting === 'spin' ? 5_000 : 100;
   return wanted / (quick ? 20 : 1);
 }

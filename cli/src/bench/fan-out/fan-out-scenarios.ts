@@ -12,6 +12,8 @@ import type { FanOutQuestion } from './side.ts';
 /** Frames before those that count: not every subscriber may be waiting yet. */
 const LEAD_IN = 2;
 
+const SLEPT = 'to the last one; each slept for a millisecond or longer before the frame';
+
 interface Cast {
   readonly publisher: Member<FanOutQuestion>;
   readonly subscribers: readonly Member<FanOutQuestion>[];
@@ -79,6 +81,7 @@ class FanOutScenario implements Scenario {
         settings: { waiting, subscribers, payloadBytes: PAYLOAD_BYTES, maxPins: MAX_PINS, slots: slotsOf(this.#of) },
         unit: 'ns',
         distribution: this.#lastNs.distribution(),
+        ...(waiting === 'park' && { note: SLEPT }),
       },
     ];
   }
