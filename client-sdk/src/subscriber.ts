@@ -277,7 +277,11 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
 
   /** Releases what is held, after what `holdUntil` waits for, and ends the subscription. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    if (this.#closing === null) {
+      this.#closing = this.#close();
+      // Whoever waits sees now that it is closing.
+      this.#waits.wake();
+    }
     return this.#closing;
   }
   [Symbol.asyncDispose](): Promise<void> {
@@ -285,7 +289,6 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
   }
 
   async #close(): Promise<void> {
-    this.#waits.wake();
     const outcomes = await Promise.allSettled(this.#held.all().map((frame) => frame.drained()));
     this.#closed = true;
     this.#session.doorbell.leave(this.#mapping.id, this.#mapping.index, this.#waits);
