@@ -11,6 +11,8 @@ export interface PublisherPlan extends ChannelPlan {
   /** Place in the list of seats. */
   readonly place: number;
   readonly frames: number;
+  /** How many of them it asks for, and publishes, at a time. */
+  readonly batch: number;
   /** Ghost word it waits for before it takes over. */
   readonly after?: string;
 }
@@ -30,8 +32,11 @@ interface Progress {
   dropped: number;
 }
 
-/** All that one call may do, with three slots and four participants. */
-const CALL_STEPS_MAX = 120;
+/** Slots, or a `LoanRefusal`. */
+type Loans = readonly number[] | number;
+
+/** All that one call may do, with three or four slots and four participants. */
+const CALL_STEPS_MAX = 160;
 
 export const payloadOf = (slot: number): readonly [first: string, second: string] => [`slot${slot}.a`, `slot${slot}.b`];
 
@@ -41,39 +46,71 @@ export function runPublisher(code: CodeUnderTest, world: World, plan: PublisherP
   if (plan.after !== undefined) world.await(plan.after);
   const memory = openChannel(code, world, plan);
   const pages = openChannelPages(code, world, memory, own, plan);
-  const { LoanRefusal } = code;
   const publisher = new code.ChannelPublisher(memory, pages, { index: own.index, generation: GENERATION }, () => 1);
   world.call('takeOver', CALL_STEPS_MAX, () => publisher.takeOver(leaseOf(plan.place)));
   const before = plan.place === 0 ? plan.published : 0;
-  const published = Array.from({ length: before }, (_, i): [number, number] => [i + 1, 101 + i]);
+  const published = Array.from({ length: before }, (_, i): [number, number] => [plan.head + i + 1, 101 + i]);
   const progress: Progress = { published, refused: [], dropped: 0 };
   const report = (): PublisherReport => structuredClone(progress);
-  for (let frame = before + 1; frame <= before + plan.frames; frame += 1) {
+  const last = before + plan.frames;
+  for (let frame = before + 1; frame <= last; ) {
     world.checkpoint({ publisher, progress, frame }, report());
-    let slot = world.call('loan', CALL_STEPS_MAX, () => publisher.loan());
-    if (plan.block && slot !== LoanRefusal.lost) slot = waitForSlot(world, publisher, slot, own.name);
-    if (slot === LoanRefusal.lost) break;
-    if (slot < 0) {
+    const lend = (): Loans => borrow(world, publisher, Math.min(plan.batch, last - frame + 1));
+    let loans = lend();
+    if (plan.block && loans !== code.LoanRefusal.lost) loans = waitForSlot(world, publisher, { loans, lend }, own.name);
+    if (loans === code.LoanRefusal.lost) break;
+    if (typeof loans === 'number') {
       progress.dropped += 1;
+      frame += 1;
       continue;
     }
-    const value = 100 * (plan.place + 1) + frame;
-    for (const word of payloadOf(slot)) world.store(word, value);
-    world.checkpoint({ publisher, progress, slot, frame }, report());
-    const sequence = world.call('publish', CALL_STEPS_MAX, () => publisher.publish(slot, 8));
-    if (sequence === null) progress.refused.push(value);
-    else progress.published.push([sequence, value]);
+    const filled = loans.map((slot, i) => ({ slot, value: 100 * (plan.place + 1) + frame + i }));
+    for (const { slot, value } of filled) for (const word of payloadOf(slot)) world.store(word, value);
+    world.checkpoint({ publisher, progress, filled, frame }, report());
+    publishAll(world, publisher, filled, progress);
+    frame += loans.length;
   }
   return report();
 }
 
+function borrow(world: World, publisher: ChannelPublisher, count: number): Loans {
+  if (count === 1) {
+    const slot = world.call('loan', CALL_STEPS_MAX, () => publisher.loan());
+    return slot < 0 ? slot : [slot];
+  }
+  const slots: number[] = [];
+  const given = world.call('loanMany', CALL_STEPS_MAX, () => publisher.loanMany(count, slots));
+  return given < 0 ? given : slots;
+}
+
+function publishAll(
+  world: World,
+  publisher: ChannelPublisher,
+  filled: readonly { slot: number; value: number }[],
+  progress: Progress,
+): void {
+  const publishEach = (): void => {
+    for (const { slot, value } of filled) {
+      const sequence = publisher.publish(slot, 8);
+      if (sequence === null) progress.refused.push(value);
+      else progress.published.push([sequence, value]);
+    }
+  };
+  world.call('publish', CALL_STEPS_MAX, () => (filled.length === 1 ? publishEach() : publisher.batch(publishEach)));
+}
+
 /** As a `block` publisher waits: asks to be rung, looks again, sleeps. */
-function waitForSlot(world: World, publisher: ChannelPublisher, refused: number, name: string): number {
-  let slot = refused;
-  for (let armed = false; slot < 0; slot = world.call('loan', CALL_STEPS_MAX, () => publisher.loan())) {
+function waitForSlot(
+  world: World,
+  publisher: ChannelPublisher,
+  refused: { loans: Loans; lend: () => Loans },
+  name: string,
+): Loans {
+  let { loans } = refused;
+  for (let armed = false; typeof loans === 'number'; loans = refused.lend()) {
     if (armed && publisher.armed) world.take(bellOf(name));
     world.call('arm', CALL_STEPS_MAX, () => publisher.arm());
     armed = true;
   }
-  return slot;
+  return loans;
 }

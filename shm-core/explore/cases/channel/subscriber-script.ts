@@ -1,11 +1,11 @@
 /**
- * A subscriber, with the real ChannelSubscriber: takes what there is, reads both halves of the payload, lets go, and sleeps when there is
- * nothing. It ends asleep: whether it has then seen all there was is the final state's to judge.
+ * A subscriber, with the real ChannelSubscriber: takes what there is, reads both halves of the payload, lets the oldest go when it holds as
+ * many as it may, and sleeps when there is nothing. It ends asleep: whether it has then seen all there was is the final state's to judge.
  */
 import type { ChannelSubscriber, SubscribeMode } from '../../../src/channel/subscriber.ts';
 import type { CodeUnderTest } from '../../code-under-test.ts';
 import type { World } from '../../engine/world.ts';
-import { bellOf, type ChannelPlan, MAX_PINS, openChannel } from './channel-memory.ts';
+import { bellOf, type ChannelPlan, joinedOf, openChannel } from './channel-memory.ts';
 import { payloadOf } from './publisher-script.ts';
 
 export interface SubscriberPlan extends ChannelPlan {
@@ -18,9 +18,19 @@ export interface SubscriberPlan extends ChannelPlan {
 export interface SubscriberReport {
   /** Sequence and value of each frame that was taken. */
   readonly taken: readonly (readonly [sequence: number, value: number])[];
+  /** Sequences of those that it holds. */
+  readonly held: readonly number[];
   /** Frames that it was told it missed: lost, or passed over for a newer one. */
   readonly missed: number;
+  /** Where it began, and where it is. */
+  readonly began: number;
   readonly cursor: number;
+}
+
+interface HeldFrame {
+  readonly slot: number;
+  readonly sequence: number;
+  readonly value: number;
 }
 
 const CALL_STEPS_MAX = 90;
@@ -28,20 +38,20 @@ const CALL_STEPS_MAX = 90;
 export function runSubscriber(code: CodeUnderTest, world: World, plan: SubscriberPlan): never {
   const own = plan.seats[plan.place];
   if (own === undefined) throw new Error(`there is no seat ${plan.place}`);
-  const ringPublisher = (): void => world.store(bellOf(plan.rings), 1);
-  const memory = openChannel(code, world, plan);
-  const page = new code.ParticipantPage(world.range(`page.${own.name}`));
-  const subscriber = new code.ChannelSubscriber(memory, page, {
-    mode: plan.mode,
-    history: 0,
-    maxPins: MAX_PINS,
-    ringPublisher,
-  });
+  if (own.joins) world.await(joinedOf(own.name));
+  const subscriber = new code.ChannelSubscriber(
+    openChannel(code, world, plan),
+    new code.ParticipantPage(world.range(`page.${own.name}`)),
+    { mode: plan.mode, history: 0, maxPins: own.pins, ringPublisher: () => world.store(bellOf(plan.rings), 1) },
+  );
+  const began = subscriber.cursor;
   const taken: [number, number][] = [];
+  const held: HeldFrame[] = [];
   const progress = (stage: string): void => {
     const missed = subscriber.lost + subscriber.skipped;
-    const report: SubscriberReport = { taken: [...taken], missed, cursor: subscriber.cursor };
-    world.checkpoint({ stage, subscriber, taken }, report);
+    const sequences = held.map(({ sequence }) => sequence);
+    const report = { taken: [...taken], held: sequences, missed, began, cursor: subscriber.cursor };
+    world.checkpoint({ stage, subscriber, taken, held }, report satisfies SubscriberReport);
   };
   const sleep = (): void => {
     progress('sleeps');
@@ -51,14 +61,29 @@ export function runSubscriber(code: CodeUnderTest, world: World, plan: Subscribe
     progress('begins');
     const slot = takeOrSleep(code, world, subscriber, sleep);
     if (slot < 0) continue;
-    const [first, second] = payloadOf(slot);
-    const value = world.loadStable(first);
-    world.assert(value === world.loadStable(second), `a torn frame: ${subscriber.cursor} in slot ${slot}`);
-    const [before = 0] = taken.at(-1)?.slice(1) ?? [];
+    const value = readPayload(world, slot);
+    const before = taken.at(-1)?.[1] ?? 0;
     world.assert(value > before, `frame ${value} after ${before}`);
     taken.push([subscriber.cursor, value]);
-    world.call('release', CALL_STEPS_MAX, () => subscriber.release(slot));
+    held.push({ slot, sequence: subscriber.cursor, value });
+    if (held.length === own.pins) releaseOldest(world, subscriber, held);
   }
+}
+
+function readPayload(world: World, slot: number): number {
+  const [first, second] = payloadOf(slot);
+  const value = world.loadStable(first);
+  world.assert(value === world.loadStable(second), `a torn frame in slot ${slot}`);
+  return value;
+}
+
+/** Looks at it once more if another was taken after it. */
+function releaseOldest(world: World, subscriber: ChannelSubscriber, held: HeldFrame[]): void {
+  const oldest = held.shift();
+  if (oldest === undefined) return;
+  const { slot, sequence, value } = oldest;
+  if (held.length > 0) world.assert(readPayload(world, slot) === value, `frame ${sequence} changed while it was held`);
+  world.call('release', CALL_STEPS_MAX, () => subscriber.release(slot));
 }
 
 function takeOrSleep(code: CodeUnderTest, world: World, subscriber: ChannelSubscriber, sleep: () => void): number {
