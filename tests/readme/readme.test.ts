@@ -13,6 +13,7 @@ test.each([
   ['README.md', 'example', '1n 8294400 128\n'],
   ['README.md', 'lease', 'shared 42 false\n'],
   ['README.md', 'memory', 'base 64 SMALLER_THAN_PAGE\n10000 4999.5 true\n'],
+  ['docs/WAITING.md', 'wait-set', 'cameras/left 1n\ncameras/right 1n\n'],
   ['docs/LOCKS.md', 'fencing', `${FENCED.join('\n')}\n`],
 ])('the example in %s marked %s runs and prints what its comments say', async (page, marker, printed) => {
   const example = new RegExp(`<!-- ${marker}:begin.*-->\\n\`\`\`ts\\n([\\s\\S]*?)\`\`\``).exec(pageText(page))?.[1];
