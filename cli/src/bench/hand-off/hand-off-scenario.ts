@@ -1,70 +1,64 @@
-/** Hand-offs of one payload in one way: opened, measured and closed in every round. A way has two processes, which its payloads share. */
+/** Hand-offs of one payload in one way: opened, measured and closed in every round. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { environment } from '../broker-process.ts';
 import { Samples } from '../measure.ts';
+import { once } from '../once.ts';
 import { type Member, programPath } from '../processes.ts';
 import type { Result } from '../report-model.ts';
 import type { Lab, Scenario } from '../scenario.ts';
-import type { SideQuestion, SideSettings } from './side.ts';
+import type { SideQuestion } from './side.ts';
 import { amountOf, nameOf, WAYS, type Way } from './ways.ts';
 
-class Sides {
-  readonly way: Way;
-  readonly lab: Lab;
-  #sides: Promise<readonly [Member<SideQuestion>, Member<SideQuestion>]> | null = null;
+type Sides = () => readonly [leader: Member<SideQuestion>, follower: Member<SideQuestion>];
 
-  constructor(lab: Lab, way: Way) {
-    this.lab = lab;
-    this.way = way;
-  }
-
-  /** Leader and follower. */
-  get(): Promise<readonly [Member<SideQuestion>, Member<SideQuestion>]> {
-    this.#sides ??= this.#start();
-    return this.#sides;
-  }
-
-  async #start(): Promise<readonly [Member<SideQuestion>, Member<SideQuestion>]> {
-    const { lab, way } = this;
-    const directory = join(lab.directory, nameOf(way).replaceAll('/', '-'));
-    await mkdir(directory);
-    const settings: SideSettings = { way, directory, farCore: lab.cores?.[1] ?? null };
-    const start = (role: 'leader' | 'follower', core: number | null): Member<SideQuestion> =>
-      lab.crew.start<SideQuestion>({
-        name: `${nameOf(way)} ${role}`,
-        program: programPath('hand-off/side.js'),
-        args: [role, JSON.stringify(settings)],
-        env: environment(lab.runtimeDir),
-        core,
-      });
-    return [start('leader', lab.cores?.[0] ?? null), start('follower', lab.cores?.[1] ?? null)];
-  }
+/** Started at first use. */
+function sidesIn({ crew, cores, runtimeDir }: Lab, name: string): Sides {
+  const start = (role: 'leader' | 'follower', core: number | null): Member<SideQuestion> =>
+    crew.start<SideQuestion>({
+      name: `${name} ${role}`,
+      program: programPath('hand-off/side.js'),
+      args: [role],
+      env: environment(runtimeDir),
+      core,
+    });
+  return once(() => [start('leader', cores?.[0] ?? null), start('follower', cores?.[1] ?? null)]);
 }
 
 class HandOffScenario implements Scenario {
   readonly group = 'hand-off';
   readonly when = 'every-round';
   readonly name: string;
-  readonly #sides: Sides;
+  readonly #lab: Lab;
+  readonly #way: Way;
   readonly #payloadBytes: number;
+  readonly #sides: Sides;
   readonly #oneWayNs = new Samples();
 
-  constructor(sides: Sides, payloadBytes: number) {
-    this.name = `hand-off/${nameOf(sides.way)}/${payloadBytes}`;
-    this.#sides = sides;
+  constructor(lab: Lab, way: Way, payloadBytes: number, sides: Sides) {
+    this.name = `hand-off/${nameOf(way)}/${payloadBytes}`;
+    this.#lab = lab;
+    this.#way = way;
     this.#payloadBytes = payloadBytes;
+    this.#sides = sides;
+  }
+
+  /** Where the way has its sockets and pipes. */
+  get #directory(): string {
+    return join(this.#lab.directory, nameOf(this.#way).replaceAll('/', '-'));
   }
 
   async open(): Promise<void> {
-    await this.#sides.get();
+    this.#sides();
+    await mkdir(this.#directory, { recursive: true });
   }
 
   async measure(counted: boolean): Promise<void> {
-    const [leader, follower] = await this.#sides.get();
-    const { way, lab } = this.#sides;
-    const { warmUp, roundTrips } = amountOf(way, this.#payloadBytes, lab.quick);
-    const open = { do: 'open', payloadBytes: this.#payloadBytes } as const;
+    const [leader, follower] = this.#sides();
+    const { quick, cores } = this.#lab;
+    const [way, payloadBytes, directory] = [this.#way, this.#payloadBytes, this.#directory];
+    const { warmUp, roundTrips } = amountOf(way, payloadBytes, quick);
+    const open = { do: 'open', way, payloadBytes, directory, farCore: cores?.[1] ?? null } as const;
     await follower.ask(open);
     await leader.ask(open);
     const [tookNs] = await Promise.all([
@@ -76,7 +70,7 @@ class HandOffScenario implements Scenario {
   }
 
   results(): readonly Result[] {
-    const { way } = this.#sides;
+    const way = this.#way;
     return [
       {
         id: this.name,
@@ -94,9 +88,14 @@ class HandOffScenario implements Scenario {
   }
 }
 
+/**
+ * A way has two processes of its own: what the compiler of one has seen of other ways would slow it down. In a quick run, which would
+ * do little else than start processes, all ways share two.
+ */
 export function handOffScenarios(lab: Lab): readonly Scenario[] {
+  const shared = sidesIn(lab, 'hand-off');
   return WAYS.flatMap((way) => {
-    const sides = new Sides(lab, way);
-    return way.payloads.map((payloadBytes) => new HandOffScenario(sides, payloadBytes));
+    const sides = lab.quick ? shared : sidesIn(lab, nameOf(way));
+    return way.payloads.map((payloadBytes) => new HandOffScenario(lab, way, payloadBytes, sides));
   });
 }

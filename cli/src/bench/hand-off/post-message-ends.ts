@@ -3,27 +3,11 @@
  * makes the other thread; there is nothing to do for a follower's process.
  */
 import { once } from 'node:events';
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { monotonicNs } from '@leasehold/client';
-import {
-  checkMark,
-  type EndOptions,
-  type Follower,
-  type Leader,
-  LOOKS_MAX,
-  mark,
-  nothingCame,
-  type Transport,
-} from './ends.ts';
+import { checkMark, type EndOptions, type Follower, type Leader, mark, type Transport } from './ends.ts';
 import { DEAF, type Line, MessageLeader } from './message-ends.ts';
-
-/** What the other thread is given. */
-export interface ThreadData {
-  readonly port: MessagePort;
-  readonly spins: boolean;
-  readonly payloadBytes: number;
-  readonly core: number | null;
-}
+import { spinOn, type ThreadData } from './ports.ts';
 
 const THREAD = new URL('../../../dist/bench/hand-off/post-message-thread.js', import.meta.url);
 
@@ -87,15 +71,6 @@ function spinningLeader({ port, worker }: Thread, payloadBytes: number): Leader 
       port.close();
     },
   };
-}
-
-/** The next message. @throws Error when none comes. */
-export function spinOn(port: MessagePort): ArrayBuffer {
-  for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
-    const received = receiveMessageOnPort(port);
-    if (received !== undefined) return received.message as ArrayBuffer;
-  }
-  throw nothingCame();
 }
 
 async function openLeader(options: EndOptions): Promise<Leader> {

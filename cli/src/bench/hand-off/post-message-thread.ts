@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { checkMark, mark } from './ends.ts';
-import { spinOn, type ThreadData } from './post-message-ends.ts';
+import { spinOn, type ThreadData } from './ports.ts';
 
 const { port, spins, payloadBytes, core } = workerData as ThreadData;
 let number = 0;

@@ -1,9 +1,9 @@
-/** One side of one way to hand over, a process of its own: `side.js leader|follower SETTINGS`. */
+/** One side of hand-offs, a process of its own: `side.js leader|follower`. It is one way's alone, but in a quick run. */
 import { connect } from '@leasehold/client';
 import { answerQuestions } from '../answering.ts';
 import { ATOMICS } from './atomics-ends.ts';
 import { DOORBELL } from './doorbell-ends.ts';
-import type { Follower, Leader, Transport } from './ends.ts';
+import type { EndOptions, Follower, Leader, Transport } from './ends.ts';
 import { FIFO } from './fifo-ends.ts';
 import { GRPC } from './grpc-ends.ts';
 import { LEASEHOLD } from './leasehold-ends.ts';
@@ -11,15 +11,14 @@ import { NET } from './net-ends.ts';
 import { POST_MESSAGE } from './post-message-ends.ts';
 import type { TransportName, Way } from './ways.ts';
 
-/** As JSON on the command line. */
-export interface SideSettings {
-  readonly way: Way;
-  readonly directory: string;
-  readonly farCore: number | null;
-}
-
 export type SideQuestion =
-  | { readonly do: 'open'; readonly payloadBytes: number }
+  | {
+      readonly do: 'open';
+      readonly way: Way;
+      readonly payloadBytes: number;
+      readonly directory: string;
+      readonly farCore: number | null;
+    }
   /** Answered with the duration of each round trip, ns; asked at the same time as the other side's `follow`. */
   | { readonly do: 'lead'; readonly warmUp: number; readonly roundTrips: number }
   | { readonly do: 'follow'; readonly count: number }
@@ -35,17 +34,15 @@ const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
   'post-message': POST_MESSAGE,
 };
 
-const [role, settings = ''] = process.argv.slice(2);
-const { way, directory, farCore } = JSON.parse(settings) as SideSettings;
+const [role] = process.argv.slice(2);
 const broker = await connect({ name: `bench-${role}` });
 let leader: Leader | null = null;
 let follower: Follower | null = null;
 
-async function open(payloadBytes: number): Promise<void> {
-  const transport = TRANSPORTS[way.transport];
-  const options = { broker, directory, way, payloadBytes, farCore };
-  if (role === 'leader') leader = await transport.openLeader(options);
-  else follower = await transport.openFollower(options);
+async function open(options: Omit<EndOptions, 'broker'>): Promise<void> {
+  const transport = TRANSPORTS[options.way.transport];
+  if (role === 'leader') leader = await transport.openLeader({ broker, ...options });
+  else follower = await transport.openFollower({ broker, ...options });
 }
 
 async function lead(warmUp: number, roundTrips: number): Promise<Float64Array> {
@@ -62,7 +59,7 @@ async function close(): Promise<void> {
 answerQuestions<SideQuestion>((question) => {
   switch (question.do) {
     case 'open':
-      return open(question.payloadBytes);
+      return open(question);
     case 'lead':
       return lead(question.warmUp, question.roundTrips);
     case 'follow':

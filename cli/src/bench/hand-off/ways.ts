@@ -112,7 +112,7 @@ export interface Amount {
 }
 
 /** Bytes that one round may carry to and fro where each byte costs. */
-const BYTES_PER_ROUND = 250_000_000;
+const BYTES_PER_ROUND = 160_000_000;
 
 /** How much of a way is measured in one round. */
 export function amountOf(way: Pick<Way, 'waiting' | 'carries'>, payloadBytes: number, quick: boolean): Amount {

@@ -18,6 +18,8 @@ export interface Kind {
   readonly payloads: readonly number[];
 }
 
+export const idOf = ({ name }: Kind, payloadBytes: number): string => `throughput/leasehold/${name}/${payloadBytes}`;
+
 /** What both sides of a kind can have open at once; a channel has room for that and more. */
 export const heldAtOnce = ({ manner }: Pick<Kind, 'manner'>): { maxLoans: number; maxPins: number } =>
   manner === 'in batches' ? { maxLoans: BATCH, maxPins: BATCH } : { maxLoans: 1, maxPins: 2 };

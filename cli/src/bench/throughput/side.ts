@@ -1,7 +1,7 @@
-/** One side of one kind of throughput, a process of its own: `side.js publisher|subscriber KIND`; or what has no other side: `side.js alone`. */
+/** One side of throughput, a process of its own: `side.js publisher|subscriber`; or what has no other side: `side.js alone`. It is one kind's alone, but in a quick run. */
 import { type Channel, connect, type Publisher, type Subscriber } from '@leasehold/client';
 import { answerQuestions } from '../answering.ts';
-import { BATCH, heldAtOnce, type Kind, type OwnKind } from './kinds.ts';
+import { BATCH, heldAtOnce, idOf, type Kind, type OwnKind } from './kinds.ts';
 import {
   copy,
   makeBuffers,
@@ -14,10 +14,18 @@ import {
 import { publishInBatches, publishOneByOne, takeInBatches, takeOneByOne } from './small-frames.ts';
 
 export type ThroughputQuestion =
-  | { readonly do: 'open'; readonly payloadBytes: number }
+  | { readonly do: 'open'; readonly kind: Kind; readonly payloadBytes: number }
   /** Asked of both sides at once: `in turn` answers with how long each frame took; otherwise one side says when it began, the other when it ended. */
-  | { readonly do: 'run'; readonly payloadBytes: number; readonly leadIn: number; readonly frames: number }
+  | ({ readonly do: 'run' } & Run)
   | { readonly do: 'own'; readonly own: OwnKind; readonly payloadBytes: number; readonly frames: number };
+
+interface Run {
+  readonly kind: Kind;
+  readonly payloadBytes: number;
+  /** Frames before those that count. */
+  readonly leadIn: number;
+  readonly frames: number;
+}
 
 /** What a side has of a channel. */
 interface Opened {
@@ -28,17 +36,16 @@ interface Opened {
 /** Of a channel by which the subscriber's side says that it has read a frame. */
 const ANSWER_BYTES = 8;
 
-const [role, kindText = 'null'] = process.argv.slice(2);
-const kind = JSON.parse(kindText) as Kind | null;
-const broker = kind === null ? null : await connect({ name: `bench-${role}` });
-const opened = new Map<number, Opened>();
+const [role] = process.argv.slice(2);
+const broker = role === 'alone' ? null : await connect({ name: `bench-${role}` });
+const opened = new Map<string, Opened>();
 const buffersOf = new Map<number, readonly Float64Array[]>();
 
 /** A channel for frames, and for those that go in turn one for answers. */
-async function open(payloadBytes: number): Promise<void> {
-  if (broker === null || kind === null) throw new Error('this side is alone');
+async function open(kind: Kind, payloadBytes: number): Promise<void> {
+  if (broker === null) throw new Error('this side is alone');
   const { maxLoans, maxPins } = heldAtOnce(kind);
-  const name = `bench/throughput/${kind.name}/${payloadBytes}`;
+  const name = `bench/${idOf(kind, payloadBytes)}`;
   const channelOf = (direction: string, slotBytes: number): Promise<Channel> =>
     broker.createChannel(`${name}/${direction}`, {
       slotBytes,
@@ -51,16 +58,16 @@ async function open(payloadBytes: number): Promise<void> {
   const back = kind.manner === 'in turn' ? await channelOf('back', ANSWER_BYTES) : null;
   const { views } = kind;
   const [sends, takes] = role === 'publisher' ? [out, back] : [back, out];
-  opened.set(payloadBytes, {
+  opened.set(idOf(kind, payloadBytes), {
     publisher: (await sends?.openPublisher({ views })) ?? null,
     subscriber: (await takes?.subscribe({ views, maxPins, wait: 'spin' })) ?? null,
   });
 }
 
-function run(payloadBytes: number, leadIn: number, frames: number): number | Float64Array | null {
-  const { publisher, subscriber } = opened.get(payloadBytes) ?? { publisher: null, subscriber: null };
+function run({ kind, payloadBytes, leadIn, frames }: Run): number | Float64Array | null {
+  const { publisher = null, subscriber = null } = opened.get(idOf(kind, payloadBytes)) ?? {};
   const count = leadIn + frames;
-  switch (kind?.manner) {
+  switch (kind.manner) {
     case 'one by one':
       if (role === 'publisher') return publishOneByOne(there(publisher), leadIn, frames);
       return takeOneByOne(there(subscriber), count, payloadBytes);
@@ -75,8 +82,6 @@ function run(payloadBytes: number, leadIn: number, frames: number): number | Flo
       if (role === 'publisher') return publishInTurn(there(publisher), there(subscriber), count).subarray(leadIn);
       takeInTurn(there(subscriber), there(publisher), count);
       return null;
-    case undefined:
-      throw new Error('this side is alone');
   }
 }
 
@@ -94,9 +99,9 @@ function own(what: OwnKind, payloadBytes: number, frames: number): Float64Array 
 answerQuestions<ThroughputQuestion>((question) => {
   switch (question.do) {
     case 'open':
-      return open(question.payloadBytes);
+      return open(question.kind, question.payloadBytes);
     case 'run':
-      return run(question.payloadBytes, question.leadIn, question.frames);
+      return run(question);
     case 'own':
       return own(question.own, question.payloadBytes, question.frames);
   }

@@ -5,22 +5,25 @@ import { once } from '../once.ts';
 import { type Member, programPath } from '../processes.ts';
 import type { Group, Result } from '../report-model.ts';
 import type { Lab, Scenario } from '../scenario.ts';
-import { framesOf, heldAtOnce, KINDS, type Kind, OWN_KINDS, OWN_PAYLOADS, type OwnKind } from './kinds.ts';
+import { framesOf, heldAtOnce, idOf, KINDS, type Kind, OWN_KINDS, OWN_PAYLOADS, type OwnKind } from './kinds.ts';
 import type { ThroughputQuestion } from './side.ts';
 
 type Side = Member<ThroughputQuestion>;
 
 const NS_PER_S = 1e9;
 
-function startSide(lab: Lab, role: 'publisher' | 'subscriber' | 'alone', kind: Kind | null): Side {
-  return lab.crew.start<ThroughputQuestion>({
-    name: kind === null ? role : `${kind.name} ${role}`,
-    program: programPath('throughput/side.js'),
-    args: [role, JSON.stringify(kind)],
-    env: environment(lab.runtimeDir),
-    core: lab.cores?.[role === 'subscriber' ? 1 : 0] ?? null,
-  });
-}
+type Sides = () => readonly [publisher: Side, subscriber: Side];
+
+const starterIn =
+  ({ crew, cores, runtimeDir }: Lab) =>
+  (name: string, role: 'publisher' | 'subscriber' | 'alone'): Side =>
+    crew.start<ThroughputQuestion>({
+      name: `${name} ${role}`,
+      program: programPath('throughput/side.js'),
+      args: [role],
+      env: environment(runtimeDir),
+      core: cores?.[role === 'subscriber' ? 1 : 0] ?? null,
+    });
 
 class FrameScenario implements Scenario {
   readonly group = 'throughput';
@@ -29,11 +32,11 @@ class FrameScenario implements Scenario {
   readonly #lab: Lab;
   readonly #kind: Kind;
   readonly #payloadBytes: number;
-  readonly #sides: () => readonly [Side, Side];
+  readonly #sides: Sides;
   readonly #rates = new Samples();
 
-  constructor(lab: Lab, kind: Kind, payloadBytes: number, sides: () => readonly [Side, Side]) {
-    this.name = `throughput/leasehold/${kind.name}/${payloadBytes}`;
+  constructor(lab: Lab, kind: Kind, payloadBytes: number, sides: Sides) {
+    this.name = idOf(kind, payloadBytes);
     this.#lab = lab;
     this.#kind = kind;
     this.#payloadBytes = payloadBytes;
@@ -45,12 +48,14 @@ class FrameScenario implements Scenario {
   }
 
   async open(): Promise<void> {
-    for (const side of this.#sides()) await side.ask({ do: 'open', payloadBytes: this.#payloadBytes });
+    const question = { do: 'open', kind: this.#kind, payloadBytes: this.#payloadBytes } as const;
+    for (const side of this.#sides()) await side.ask(question);
   }
 
   async measure(counted: boolean): Promise<void> {
-    const frames = framesOf(this.#kind, this.#payloadBytes, this.#lab.quick);
-    const question = { do: 'run', payloadBytes: this.#payloadBytes, leadIn: Math.ceil(frames / 10), frames } as const;
+    const [kind, payloadBytes] = [this.#kind, this.#payloadBytes];
+    const frames = framesOf(kind, payloadBytes, this.#lab.quick);
+    const question = { do: 'run', kind, payloadBytes, leadIn: Math.ceil(frames / 10), frames } as const;
     const [published, taken] = await Promise.all(
       this.#sides().map((side) => side.ask<number | Float64Array>(question)),
     );
@@ -141,12 +146,16 @@ class OwnMemoryScenario implements Scenario {
   }
 }
 
+/** As for hand-offs: each kind has two processes of its own, but in a quick run. */
 export function throughputScenarios(lab: Lab): readonly Scenario[] {
+  const start = starterIn(lab);
+  const sidesFor = (name: string): Sides => once(() => [start(name, 'publisher'), start(name, 'subscriber')]);
+  const shared = sidesFor('throughput');
   const frames = KINDS.flatMap((kind) => {
-    const sides = once(() => [startSide(lab, 'publisher', kind), startSide(lab, 'subscriber', kind)] as const);
+    const sides = lab.quick ? shared : sidesFor(kind.name);
     return kind.payloads.map((payloadBytes) => new FrameScenario(lab, kind, payloadBytes, sides));
   });
-  const alone = once(() => startSide(lab, 'alone', null));
+  const alone = once(() => start('throughput', 'alone'));
   const own = (Object.keys(OWN_KINDS) as OwnKind[]).flatMap((kind) =>
     OWN_PAYLOADS.map((payloadBytes) => new OwnMemoryScenario(lab, kind, payloadBytes, alone)),
   );
