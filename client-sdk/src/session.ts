@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import type * as grpc from '@grpc/grpc-js';
 import * as proto from '@leasehold/proto';
 import { type CallOptions, createServiceClient, LeaseholdError, type ServiceClient } from '@leasehold/proto';
-import { AttachedMapping, monotonicNs, openRinger, type Ringer, type SegmentOs } from '@leasehold/shm-core/internal';
+import {
+  AttachedMapping,
+  openMonotonicClock,
+  openRinger,
+  type Ringer,
+  type SegmentOs,
+} from '@leasehold/shm-core/internal';
 import { AttachConnection, closeAnswer } from './attach-connection.ts';
 import { bearer, openControlClient } from './control-client.ts';
 import { Doorbell } from './doorbell.ts';
@@ -51,7 +57,7 @@ export class Session {
   /** Pages of participants of a mapping. */
   readonly pages: PageClaims;
   /** Of all leases of this session. */
-  readonly clock = new LeaseClock({ nowNs: monotonicNs, after: unreferencedTimer });
+  readonly clock = new LeaseClock({ nowNs: openMonotonicClock(), after: unreferencedTimer });
   readonly #os: SegmentOs;
   readonly #connection: AttachConnection;
   readonly #ringer: Ringer;

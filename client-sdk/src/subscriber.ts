@@ -162,7 +162,7 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
     if (slot === TakeOutcome.again) slot = this.#core.take();
     // IMPORTANT: `deleted` is stored after all that a finishing publisher wrote. What was published between the look and the deletion
     // is found by another look; without it the stream would end, or fail, with frames unread.
-    if (slot === TakeOutcome.nothing && this.#mapping.lock.deleted) {
+    if (slot === TakeOutcome.nothing && this.#mapping.lock.seemsDeleted) {
       slot = this.#core.take();
       if (slot === TakeOutcome.nothing) this.#checkAttached();
     }

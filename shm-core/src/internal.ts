@@ -66,7 +66,7 @@ export { CorruptMemoryError } from './mapping/corrupt-memory.ts';
 export { LockSegment } from './mapping/lock-segment.ts';
 export { ParticipantPage } from './mapping/participant-page.ts';
 export { type ClaimedPage, type ClaimPages, ParticipantPages } from './mapping/participant-pages.ts';
-export { monotonicNs } from './os/linux/clock.ts';
+export { monotonicNs, openMonotonicClock } from './os/linux/clock.ts';
 export { DoorbellEar, doorbellQueueRings, drainDoorbell, yieldThread } from './os/linux/doorbell-ear.ts';
 export { type Bell, bindDoorbell, openRinger, type Ringer, type RingOutcome } from './os/linux/doorbells.ts';
 export { tryLockFile } from './os/linux/file-lock.ts';

@@ -115,8 +115,13 @@ export const descriptorPublishedNs = (memory: ChannelMemory, slot: number): numb
   wideNumber(memory.descriptorData, slot * DESCRIPTOR_WORDS + word.publishedNs);
 
 /** Payload length, B, no more than the slot holds, whatever the descriptor says. */
-export const descriptorPayloadBytes = (memory: ChannelMemory, slot: number): number =>
-  Math.min(wideNumber(memory.descriptorData, slot * DESCRIPTOR_WORDS + word.payloadBytes), memory.geometry.slotBytes);
+export function descriptorPayloadBytes(memory: ChannelMemory, slot: number): number {
+  const at = slot * DESCRIPTOR_WORDS + word.payloadBytes;
+  const { slotBytes } = memory.geometry;
+  const low = memory.descriptorData[at] as number;
+  const isSmall = memory.descriptorData[at + 1] === 0 && low >= 0 && low <= slotBytes;
+  return isSmall ? low : Math.min(wideNumber(memory.descriptorData, at), slotBytes);
+}
 
 const wideNumber = (data: Int32Array, index: number): number =>
   ((data[index + 1] as number) >>> 0) * WRAP + ((data[index] as number) >>> 0);

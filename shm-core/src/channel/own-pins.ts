@@ -37,13 +37,18 @@ export class OwnPins {
     return this.#pinOfSlot[slot] !== NONE;
   }
 
+  /** Whether frame `sequence` is protected ahead. */
+  wants(sequence: number): boolean {
+    return this.#wanted === sequence && this.#ahead !== NONE;
+  }
+
   /**
    * Protects frame `sequence`, and no longer what was protected ahead: whether there was such a frame.
    * @throws RangeError when every pin holds a frame.
    */
   want(sequence: number): boolean {
+    if (this.wants(sequence)) return false;
     const moved = this.#ahead !== NONE;
-    if (moved && this.#wanted === sequence) return false;
     if (!moved) this.#ahead = this.#takeFree();
     this.#wanted = sequence;
     store32(this.#words, PAGE_WORD.pins + this.#ahead, publishedWord(sequence));

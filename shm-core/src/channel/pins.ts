@@ -1,5 +1,5 @@
 /** Whether a frame is pinned, by any other participant of a channel. */
-import { type ControlWords, load32 } from '../layout/control-words.ts';
+import { type ControlWords, load32, peek32 } from '../layout/control-words.ts';
 import { MAX_PINS } from '../layout/regions.ts';
 import type { LockSegment } from '../mapping/lock-segment.ts';
 import { PAGE_WORD } from '../mapping/participant-page.ts';
@@ -28,6 +28,16 @@ export class Pins {
     if (this.#known !== this.#others.pages) this.#look();
     for (const { words, end } of this.#pages) {
       for (let word = PAGE_WORD.pins; word < end; word += 1) if (load32(words, word) === state) return true;
+    }
+    return false;
+  }
+
+  /** A plain look, before anything is marked: what it says is looked at again after the mark. */
+  seemsPinned(state: number): boolean {
+    if (state === 0) return false;
+    if (this.#known !== this.#others.pages) this.#look();
+    for (const { words, end } of this.#pages) {
+      for (let word = PAGE_WORD.pins; word < end; word += 1) if (peek32(words, word) === state) return true;
     }
     return false;
   }

@@ -4,7 +4,7 @@
  * lost their lease and still run: a slot changes hands only by compare-exchange from the value that was seen, and a sequence
  * belongs to whoever wins its ring entry.
  */
-import { add32, cas32, load32, store32, storeAhead32 } from '../layout/control-words.ts';
+import { add32, cas32, load32, peek32, store32, storeAhead32 } from '../layout/control-words.ts';
 import { FrameFlags, USER_METADATA_BYTES } from '../layout/regions.ts';
 import { eraOf, low32, SEQUENCE_LIMIT } from '../layout/sequence.ts';
 import { CorruptMemoryError } from '../mapping/corrupt-memory.ts';
@@ -13,9 +13,13 @@ import { PAGE_WORD } from '../mapping/participant-page.ts';
 import type { ParticipantPages } from '../mapping/participant-pages.ts';
 import type { ChannelMemory } from './channel-memory.ts';
 import { type FrameFields, NO_FIELDS, writeDescriptor, writeSequence } from './descriptor.ts';
+import { HeldLease, type PublisherLease } from './held-lease.ts';
+import { RingPlace } from './ring-place.ts';
 import { LoanRefusal, SlotMarks } from './slot-marks.ts';
-import { lapOf, previousLap, publishedWord, ringLap, ringSlot, ringWord, writingWord } from './words.ts';
+import { type SlowReader, SlowReaders } from './slow-readers.ts';
+import { lapOf, publishedWord, ringLap, ringSlot, ringWord, writingWord } from './words.ts';
 
+export type { PublisherLease } from './held-lease.ts';
 export { LoanRefusal } from './slot-marks.ts';
 
 const PUBLISHED = 0;
@@ -27,31 +31,19 @@ export interface PublisherIdentity {
   readonly generation: number;
 }
 
-/** The lease under which frames are published. */
-export interface PublisherLease {
-  /** What W holds while the lease is ours. */
-  readonly holdId: bigint;
-  readonly fencingToken: bigint;
-}
-
 export class ChannelPublisher {
   readonly #memory: ChannelMemory;
   readonly #pages: ParticipantPages;
+  readonly #lease: HeldLease;
   readonly #marks: SlotMarks;
+  readonly #readers: SlowReaders;
   readonly #writing: number;
   readonly #nowNs: () => number;
-  readonly #descriptorFields: {
-    payloadBytes: number;
-    flags: number;
-    tokenLow: number;
-    tokenHigh: number;
-    publishedNs: number;
-  };
-  #lease: PublisherLease | null = null;
-  /** Sequence of the next frame. */
-  #next = 1;
+  /** What every descriptor says beside its fields. */
+  readonly #stamp = { payloadBytes: 0, flags: 0, tokenLow: 0, tokenHigh: 0, publishedNs: 0 };
+  /** The next frame. */
+  readonly #next: RingPlace;
   #lastSlot = -1;
-  #armedPages: ParticipantPages['pages'] | null = null;
   #openLoans = 0;
   #batching = false;
 
@@ -59,12 +51,11 @@ export class ChannelPublisher {
     this.#memory = memory;
     this.#pages = pages;
     this.#writing = writingWord(identity.index, identity.generation);
-    this.#marks = new SlotMarks(memory, pages, this.#writing, {
-      holdsLease: () => this.holdsLease,
-      wake: () => this.wake(),
-    });
+    this.#lease = new HeldLease(memory.lock);
+    this.#marks = new SlotMarks(memory, pages, this.#lease, this.#writing);
+    this.#readers = new SlowReaders(memory.lock, pages);
     this.#nowNs = nowNs;
-    this.#descriptorFields = { payloadBytes: 0, flags: 0, tokenLow: 0, tokenHigh: 0, publishedNs: 0 };
+    this.#next = new RingPlace(memory.geometry.ringEntries, 1);
   }
 
   get openLoans(): number {
@@ -72,25 +63,24 @@ export class ChannelPublisher {
   }
   /** Whether the lease word still names us. */
   get holdsLease(): boolean {
-    return this.#lease !== null && this.#memory.lock.holder === this.#lease.holdId;
+    return this.#lease.isHeld;
   }
 
   /** Begins to publish after the newest frame of the predecessor, finished or not known to be, and wakes everybody. */
   takeOver(lease: PublisherLease): void {
     const memory = this.#memory;
-    this.#lease = lease;
-    this.#descriptorFields.tokenLow = Number(BigInt.asIntN(32, lease.fencingToken));
-    this.#descriptorFields.tokenHigh = Number(BigInt.asIntN(32, lease.fencingToken >> 32n));
-    let head = memory.wholeHead();
+    this.#lease.take(lease);
+    this.#stamp.tokenLow = this.#lease.tokenLow;
+    this.#stamp.tokenHigh = this.#lease.tokenHigh;
+    const next = this.#next;
+    next.moveTo(memory.wholeHead() + 1);
     for (let tries = 0; tries <= memory.geometry.slots; tries += 1) {
-      const entry = load32(memory.ring, memory.ringIndex(head + 1));
-      if (ringLap(entry) !== lapOf(head + 1, memory.geometry.ringEntries)) break;
-      memory.advanceHead(head + 1);
-      head += 1;
+      if (ringLap(load32(memory.ring, next.index)) !== next.lap) break;
+      memory.advanceHead(next.sequence);
+      next.moveOn();
     }
-    this.#next = head + 1;
-    this.#lastSlot = this.#slotOf(head);
-    memory.raiseEra(eraOf(this.#next));
+    this.#lastSlot = this.#slotOf(next.sequence - 1);
+    memory.raiseEra(eraOf(next.sequence));
     this.#pages.refresh();
     for (const claimed of this.#pages.pages) claimed.ring();
   }
@@ -109,10 +99,11 @@ export class ChannelPublisher {
     const unreadFrom = this.#unreadFrom();
     if (unreadFrom < 0) return unreadFrom;
     const { slots } = this.#memory.geometry;
+    let slot = this.#lastSlot;
     for (let tried = 1; tried <= slots; tried += 1) {
-      const slot = (this.#lastSlot + tried) % slots;
-      if (!this.#marks.mark(slot, this.#next, unreadFrom)) continue;
-      const outcome = this.#marks.confirm(slot);
+      slot = slot + 1 < slots ? slot + 1 : 0;
+      if (!this.#marks.mark(slot, this.#next.sequence, unreadFrom)) continue;
+      const outcome = this.#confirm(slot);
       if (outcome === LoanRefusal.noSlot) continue;
       if (outcome < 0) return outcome;
       this.#lastSlot = slot;
@@ -134,7 +125,7 @@ export class ChannelPublisher {
     let refusal: number = LoanRefusal.noSlot;
     let given = 0;
     for (const slot of marked) {
-      const outcome = this.#marks.confirm(slot);
+      const outcome = this.#confirm(slot);
       if (outcome < 0) {
         refusal = outcome;
         continue;
@@ -152,35 +143,30 @@ export class ChannelPublisher {
     const marked: number[] = [];
     for (let tried = 1; tried <= slots && marked.length < count; tried += 1) {
       const slot = (this.#lastSlot + tried) % slots;
-      if (this.#marks.mark(slot, this.#next, unreadFrom)) marked.push(slot);
+      if (this.#marks.mark(slot, this.#next.sequence, unreadFrom)) marked.push(slot);
     }
     return marked;
   }
 
+  #confirm(slot: number): number {
+    const outcome = this.#marks.confirm(slot);
+    // Whoever wanted the frame in it found it marked, and went to sleep until it would be overwritten: it will not.
+    if (outcome < 0) this.wake();
+    return outcome;
+  }
+
   /** The oldest frame that somebody still has to read, infinity where nobody counts; or why no slot can be lent now. */
   #unreadFrom(): number {
-    if (!this.holdsLease) return LoanRefusal.lost;
+    if (!this.#lease.isHeld) return LoanRefusal.lost;
     if (!this.#pages.refresh()) return this.#marks.pageMissing();
     if (!this.#memory.geometry.block) return Number.POSITIVE_INFINITY;
-    const unreadFrom = this.#next - this.#longestLag();
+    const unreadFrom = this.#next.sequence - this.#readers.longestLag(this.#next.sequence - 1);
     return this.#room(unreadFrom) < 1 ? LoanRefusal.subscribersBehind : unreadFrom;
   }
 
   /** How many slots hold nothing that must still be read. */
   #room(unreadFrom: number): number {
-    return unreadFrom - this.#next - this.#openLoans + this.#memory.geometry.slots;
-  }
-
-  /** How many published frames the slowest subscriber that counts has not read, at least 0. */
-  #longestLag(): number {
-    const newest = low32(this.#next - 1);
-    let longest = 0;
-    for (const { index, page } of this.#pages.pages) {
-      if (!this.#memory.lock.isCounted(index)) continue;
-      const lag = (newest - load32(page.words, PAGE_WORD.cursor)) | 0;
-      if (lag > longest) longest = lag;
-    }
-    return longest;
+    return unreadFrom - this.#next.sequence - this.#openLoans + this.#memory.geometry.slots;
   }
 
   /** Gives a loaned slot back unpublished. Its old frame is gone: the slot is free, never again what it was. */
@@ -214,7 +200,7 @@ export class ChannelPublisher {
 
   /** What `publishAll` publishes has one time stamp, and wakes who sleeps once, at its end. It must not wait. */
   batch(publishAll: () => void): void {
-    this.#descriptorFields.publishedNs = this.#nowNs();
+    this.#stamp.publishedNs = this.#nowNs();
     this.#batching = true;
     try {
       publishAll();
@@ -224,61 +210,72 @@ export class ChannelPublisher {
     }
   }
 
-  #checkFrame(payloadBytes: number, fields: FrameFields): void {
-    if (!Number.isInteger(payloadBytes) || payloadBytes < 0 || payloadBytes > this.#memory.geometry.slotBytes) {
-      throw new RangeError(`payloadBytes must be 0 to ${this.#memory.geometry.slotBytes}, not ${payloadBytes}`);
+  #checkFrame(payloadBytes: number, { metadata }: FrameFields): void {
+    const { slotBytes } = this.#memory.geometry;
+    if (!Number.isInteger(payloadBytes) || payloadBytes < 0 || payloadBytes > slotBytes) {
+      throw new RangeError(`payloadBytes must be 0 to ${slotBytes}, not ${payloadBytes}`);
     }
-    if (fields.metadata !== null && fields.metadata.length > USER_METADATA_BYTES) {
-      throw new RangeError(`metadata is ${fields.metadata.length} B, at most ${USER_METADATA_BYTES} fit`);
+    if (metadata !== null && metadata.length > USER_METADATA_BYTES) {
+      throw new RangeError(`metadata is ${metadata.length} B, at most ${USER_METADATA_BYTES} fit`);
     }
   }
 
   #publish(slot: number, payloadBytes: number, flags: number, fields: FrameFields): number | null {
-    const memory = this.#memory;
-    const frame = this.#descriptorFields;
-    const at = memory.stateAt(slot);
-    if (!this.holdsLease) {
+    if (!this.#lease.isHeld) {
       this.giveBack(slot);
       return null;
     }
-    if (this.#next >= SEQUENCE_LIMIT) {
-      this.giveBack(slot);
-      throw new CorruptMemoryError(`sequence ${this.#next} is past the limit`);
-    }
-    frame.payloadBytes = payloadBytes;
-    frame.flags = flags;
-    if (!this.#batching) frame.publishedNs = this.#nowNs();
-    writeDescriptor(memory, slot, frame, fields);
+    const stamp = this.#stamp;
+    stamp.payloadBytes = payloadBytes;
+    stamp.flags = flags;
+    if (!this.#batching) stamp.publishedNs = this.#nowNs();
+    writeDescriptor(this.#memory, slot, stamp, fields);
     this.#openLoans -= 1;
+    const { sequence } = this.#next;
+    if (this.#offer(slot) !== PUBLISHED) return this.#publishLater(slot);
+    this.#shown();
+    return sequence;
+  }
+
+  /** A late predecessor has had the number, or the slot is not ours any more. */
+  #publishLater(slot: number): number | null {
+    const memory = this.#memory;
+    const next = this.#next;
     for (let tries = 0; tries <= memory.geometry.slots; tries += 1) {
-      const sequence = this.#next;
-      const outcome = this.#offer(slot, at, sequence);
+      const outcome = this.#offer(slot);
       if (outcome === LOST) return null;
-      if (outcome === BEATEN && !this.holdsLease) {
+      if (outcome === PUBLISHED) {
+        this.#shown();
+        return next.sequence - 1;
+      }
+      if (!this.#lease.isHeld) {
         this.#marks.free(slot);
         return null;
       }
-      memory.advanceHead(sequence);
-      this.#next = sequence + 1;
-      if (outcome === PUBLISHED) {
-        if (!this.#batching) this.wake();
-        return sequence;
-      }
+      memory.advanceHead(next.sequence);
+      next.moveOn();
     }
     this.#marks.free(slot);
     throw new CorruptMemoryError('ring: more frames were published by predecessors than the channel has slots');
   }
 
-  /** Offers the slot as frame `sequence`. BEATEN: a late predecessor published that number; the slot is ours again. */
-  #offer(slot: number, at: number, sequence: number): number {
+  /** The next frame is in the ring. */
+  #shown(): void {
+    this.#memory.advanceHead(this.#next.sequence);
+    this.#next.moveOn();
+    if (!this.#batching) this.wake();
+  }
+
+  /** Offers the slot as the next frame. BEATEN: a late predecessor published that number; the slot is still ours. */
+  #offer(slot: number): number {
     const memory = this.#memory;
     const { descriptors, ring } = memory;
-    if (load32(descriptors, at) !== this.#writing) return LOST;
-    if (low32(sequence) << 1 === 0) memory.raiseEra(eraOf(sequence));
-    const index = memory.ringIndex(sequence);
-    const lap = lapOf(sequence, memory.geometry.ringEntries);
-    const entry = load32(ring, index);
-    if (ringLap(entry) !== previousLap(lap)) return BEATEN;
+    const { sequence, index, lap, lapBefore } = this.#next;
+    if (low32(sequence) << 1 === 0) this.#beginEra(slot);
+    const at = memory.stateAt(slot);
+    if (peek32(descriptors, at) !== this.#writing) return LOST;
+    const entry = peek32(ring, index);
+    if (ringLap(entry) !== lapBefore) return BEATEN;
     const published = publishedWord(sequence);
     writeSequence(memory, slot, sequence);
     // A plain store will do: nobody else changes the state of a slot that is WRITING while its owner lives.
@@ -289,38 +286,40 @@ export class ChannelPublisher {
     return cas32(descriptors, at, published, this.#writing) ? BEATEN : LOST;
   }
 
+  /** @throws CorruptMemoryError when there are no more numbers. */
+  #beginEra(slot: number): void {
+    const { sequence } = this.#next;
+    if (sequence >= SEQUENCE_LIMIT) {
+      this.#marks.free(slot);
+      throw new CorruptMemoryError(`sequence ${sequence} is past the limit`);
+    }
+    this.#memory.raiseEra(eraOf(sequence));
+  }
+
   /** Rings every subscriber that sleeps. IMPORTANT: clear first, ring second, or a ring between the two is lost. */
   wake(): void {
     this.#pages.refresh();
     for (const claimed of this.#pages.pages) {
-      const words = claimed.page.words;
+      const { words } = claimed.page;
       if (load32(words, PAGE_WORD.armed) !== 1) continue;
       if (cas32(words, PAGE_WORD.armed, 1, 0)) claimed.ring();
     }
   }
 
   /**
-   * Asks every subscriber to ring when it has read or let go; the subscriber that rings clears its request. Call `loan` again after
-   * it, and wait only if that is refused and `armed` still holds. Nothing is ever disarmed: a request too many costs one ring, one
-   * taken away from another wait, or from a successor, would cost that one a second.
+   * Asks every subscriber to ring when it has read or let go. Call `loan` again after it, and wait only if that is refused and `armed`
+   * still holds. Nothing is ever disarmed: a request too many costs one ring, one taken away from another wait, or from a successor,
+   * would cost that one a second.
    */
   arm(): void {
-    for (const { page } of this.#pages.pages) store32(page.words, PAGE_WORD.publisherArmed, 1);
-    this.#armedPages = this.#pages.pages;
+    this.#readers.arm();
   }
   /** Whether everybody who takes part, as far as is known, has been asked. */
   get armed(): boolean {
-    return this.#armedPages === this.#pages.pages;
+    return this.#readers.armed;
   }
-
   /** Participants that hold up a `block` publisher now, slowest first. */
-  slowest(): { index: number; generation: number; lag: number }[] {
-    const newest = low32(this.#next - 1);
-    return this.#pages.pages
-      .filter(({ index }) => this.#memory.lock.isCounted(index))
-      .map(({ index, generation, page }) => {
-        return { index, generation, lag: (newest - load32(page.words, PAGE_WORD.cursor)) | 0 };
-      })
-      .sort((a, b) => b.lag - a.lag);
+  slowest(): SlowReader[] {
+    return this.#readers.list(this.#next.sequence - 1);
   }
 }

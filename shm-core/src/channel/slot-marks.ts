@@ -3,9 +3,10 @@
  * that several slots can be marked before the pins are looked at: they are on lines that subscribers write for every frame.
  * Invariant: between the two, a slot's old state word is known here; if it cannot be had, it is put back.
  */
-import { cas32, load32 } from '../layout/control-words.ts';
+import { cas32, peek32 } from '../layout/control-words.ts';
 import type { ParticipantPages } from '../mapping/participant-pages.ts';
 import type { ChannelMemory } from './channel-memory.ts';
+import type { HeldLease } from './held-lease.ts';
 import { Pins } from './pins.ts';
 import { aheadOf, FREE, isPublished, isWriting, writerGeneration, writerIndex } from './words.ts';
 
@@ -21,29 +22,22 @@ export const LoanRefusal = {
   pageMissing: -4,
 } as const;
 
-/** What marking needs of its publisher. */
-export interface MarkPorts {
-  holdsLease(): boolean;
-  /** Rings every subscriber that sleeps. */
-  wake(): void;
-}
-
 export class SlotMarks {
   readonly #memory: ChannelMemory;
   readonly #pages: ParticipantPages;
   readonly #pins: Pins;
+  readonly #lease: HeldLease;
   readonly #writing: number;
-  readonly #ports: MarkPorts;
   /** The state word that each marked slot had. */
   readonly #seen: Int32Array;
 
   /** `writing`: the state word of a slot that is ours. */
-  constructor(memory: ChannelMemory, pages: ParticipantPages, writing: number, ports: MarkPorts) {
+  constructor(memory: ChannelMemory, pages: ParticipantPages, lease: HeldLease, writing: number) {
     this.#memory = memory;
     this.#pages = pages;
     this.#pins = new Pins(memory.lock, pages);
+    this.#lease = lease;
     this.#writing = writing;
-    this.#ports = ports;
     this.#seen = new Int32Array(memory.geometry.slots);
   }
 
@@ -51,7 +45,7 @@ export class SlotMarks {
   mark(slot: number, next: number, unreadFrom: number): boolean {
     const { descriptors, lock, geometry } = this.#memory;
     const at = this.#memory.stateAt(slot);
-    let seen = load32(descriptors, at);
+    let seen = peek32(descriptors, at);
     if (isWriting(seen)) {
       if (!lock.isGone(writerIndex(seen), writerGeneration(seen))) return false;
       if (!cas32(descriptors, at, seen, FREE)) return false;
@@ -64,7 +58,7 @@ export class SlotMarks {
       const pending = ahead >= 0 && ahead <= geometry.slots;
       if (pending || (ahead < 0 && next + ahead >= unreadFrom)) return false;
     }
-    if (this.#pins.pinned(seen)) return false;
+    if (this.#pins.seemsPinned(seen)) return false;
     if (!cas32(descriptors, at, seen, this.#writing)) return false;
     this.#seen[slot] = seen;
     return true;
@@ -81,18 +75,15 @@ export class SlotMarks {
     let refusal: number = slot;
     if (!this.#pages.refresh()) refusal = this.pageMissing();
     else if (this.#pins.pinned(seen)) refusal = LoanRefusal.noSlot;
-    else if (!this.#ports.holdsLease()) refusal = LoanRefusal.lost;
-    // Whoever wanted the frame in it found it marked, and went to sleep until it would be overwritten: it will not.
-    if (refusal !== slot && cas32(this.#memory.descriptors, this.#memory.stateAt(slot), this.#writing, seen)) {
-      this.#ports.wake();
-    }
+    else if (!this.#lease.isHeld) refusal = LoanRefusal.lost;
+    if (refusal !== slot) cas32(this.#memory.descriptors, this.#memory.stateAt(slot), this.#writing, seen);
     this.#seen[slot] = 0;
     return refusal;
   }
 
   /** To one whose lease has ended the broker gives no pages any more: that is what it is told then. */
   pageMissing(): number {
-    return this.#ports.holdsLease() ? LoanRefusal.pageMissing : LoanRefusal.lost;
+    return this.#lease.isHeld ? LoanRefusal.pageMissing : LoanRefusal.lost;
   }
 
   /** Gives a marked slot back unpublished. Its old frame is gone: the slot is free, never again what it was. */

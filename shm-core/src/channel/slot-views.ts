@@ -26,14 +26,16 @@ export class SlotViews {
   /** The first `length` bytes of a slot; null when somebody took its memory out of our hands. */
   open(slot: number, length: number): Uint8Array<ArrayBuffer> | null {
     const kept = this.#arrays[slot];
+    // A detached array has no length: one that has is good, and its buffer, which is slow to come by, need not be asked.
+    if (kept !== undefined && kept.length === length && length > 0) return kept;
     if (kept === undefined) return this.#keep(slot, this.#view(slot, length));
-    if (kept.buffer.detached) return this.#giveUp();
-    return kept.length === length ? kept : this.#keep(slot, this.#resized(kept, slot, length));
+    return kept.buffer.detached ? this.#giveUp() : this.#keep(slot, this.#resized(kept, slot, length));
   }
 
   /** Whether somebody else has detached or transferred what `open` gave: its memory is out of our hands. */
   isStolen(slot: number): boolean {
-    return this.#arrays[slot]?.buffer.detached === true;
+    const array = this.#arrays[slot];
+    return array !== undefined && array.length === 0 && array.buffer.detached;
   }
 
   /** Detaches what `open` gave. False when it was stolen. */

@@ -3,13 +3,13 @@
  * release. It writes nothing but its own page. No await, no RPC; every loop is bounded by the number of slots.
  */
 import { cas32, load32, store32 } from '../layout/control-words.ts';
-import { FrameFlags } from '../layout/regions.ts';
 import { low32 } from '../layout/sequence.ts';
 import { PAGE_WORD, type ParticipantPage } from '../mapping/participant-page.ts';
 import type { ChannelMemory } from './channel-memory.ts';
-import { descriptorFlags, descriptorTokenHigh, descriptorTokenLow, hasSequence } from './descriptor.ts';
 import { OwnPins } from './own-pins.ts';
-import { lapOf, previousLap, publishedWord, ringLap, ringSlot } from './words.ts';
+import { RingPlace } from './ring-place.ts';
+import { SlotCheck } from './slot-check.ts';
+import { lapOf, previousLap, ringLap, ringSlot } from './words.ts';
 
 /** What `take` found when it is not a slot. All are negative. */
 export const TakeOutcome = {
@@ -39,9 +39,11 @@ export class ChannelSubscriber {
   readonly #memory: ChannelMemory;
   readonly #page: ParticipantPage;
   readonly #pins: OwnPins;
+  readonly #check: SlotCheck;
   readonly #latest: boolean;
   readonly #ringPublisher: () => void;
-  #cursor: number;
+  /** The frame after the one taken last. */
+  readonly #next: RingPlace;
   /**
    * The newest frame when this joined. Until the first frame is taken, those up to here may have gone already: a history is what is
    * still there, so they are not lost.
@@ -53,14 +55,13 @@ export class ChannelSubscriber {
   #skipped = 0;
   #waits = 0;
   #idleLooks = 0;
-  #tokenLow = 0;
-  #tokenHigh = 0;
   #ended = false;
 
   constructor(memory: ChannelMemory, page: ParticipantPage, options: SubscriberOptions) {
     this.#memory = memory;
     this.#page = page;
     this.#pins = new OwnPins(page, options.maxPins, memory.geometry.slots);
+    this.#check = new SlotCheck(memory, this.#pins);
     this.#latest = options.mode === 'latest';
     this.#ringPublisher = options.ringPublisher;
     this.#settling = options.history > 0;
@@ -68,13 +69,13 @@ export class ChannelSubscriber {
     // that waited for it (`block`, --await-subscribers) may have published in between, and that is this subscriber's.
     const newest = memory.wholeHead();
     const behind = (low32(newest) - load32(page.words, PAGE_WORD.cursor)) >>> 0;
-    this.#cursor = Math.max(newest - behind, 0);
-    this.#joined = this.#cursor + options.history;
+    this.#next = new RingPlace(memory.geometry.ringEntries, Math.max(newest - behind, 0) + 1);
+    this.#joined = this.cursor + options.history;
   }
 
   /** Sequence of the frame taken last, or where the subscription began. */
   get cursor(): number {
-    return this.#cursor;
+    return this.#next.sequence - 1;
   }
   get taken(): number {
     return this.#taken;
@@ -100,69 +101,89 @@ export class ChannelSubscriber {
    * held must be fewer frames than were granted.
    */
   take(): number {
-    if (this.#ended) return TakeOutcome.ended;
-    const outcome = this.#latest ? this.#takeLatest() : this.#takeNext();
-    if (outcome < 0) return outcome;
+    const isWanted = !this.#ended && this.#pins.wants(this.#next.sequence);
+    const outcome = isWanted ? this.#takeWanted() : TakeOutcome.again;
+    if (outcome >= 0) return this.#count(outcome);
+    if (outcome === TakeOutcome.nothing) return outcome;
+    return this.#takeAny();
+  }
+
+  /** What mostly happens: the frame that was wanted is there, or not yet. `again`: something else, for `#takeAny` to find out. */
+  #takeWanted(): number {
+    const next = this.#next;
+    const entry = load32(this.#memory.ring, next.index);
+    const lap = ringLap(entry);
+    if (lap === next.lapBefore) return this.#isHeadDue() ? TakeOutcome.again : TakeOutcome.nothing;
+    if (lap !== next.lap || (this.#latest && this.#isPublished(next.sequence + 1))) return TakeOutcome.again;
+    const slot = ringSlot(entry);
+    if (!this.#check.isThere(slot, next.sequence) || this.#check.isEnd(slot)) return TakeOutcome.again;
+    return this.#accept(slot, next.sequence);
+  }
+
+  #count(slot: number): number {
     this.#settling = false;
     this.#taken += 1;
     this.#idleLooks = 0;
     this.#page.setTaken(this.#taken);
-    return outcome;
+    return slot;
+  }
+
+  #takeAny(): number {
+    if (this.#ended) return TakeOutcome.ended;
+    const outcome = this.#latest ? this.#takeLatest() : this.#takeNext();
+    return outcome < 0 ? outcome : this.#count(outcome);
   }
 
   #takeNext(): number {
     const { geometry, ring } = this.#memory;
+    const next = this.#next;
     for (let tries = 0; tries <= geometry.slots + 1; tries += 1) {
-      const next = this.#cursor + 1;
-      this.#want(next);
-      const lap = lapOf(next, geometry.ringEntries);
-      const entry = load32(ring, this.#memory.ringIndex(next));
-      if (ringLap(entry) === previousLap(lap)) {
-        if (!this.#isWholeWrapBehind(next)) return TakeOutcome.nothing;
-        this.#skipTo(next);
-      } else if (ringLap(entry) !== lap) {
-        this.#skipTo(Math.max(next, this.#memory.wholeHead() - geometry.ringEntries));
-      } else if (!this.#isThere(ringSlot(entry), next)) {
-        this.#skipTo(next);
-      } else if (!this.#isEnd(ringSlot(entry))) {
-        return this.#accept(ringSlot(entry), next);
-      } else if (!this.#passOldEnd(next)) {
-        return this.#end(next);
+      this.#want(next.sequence);
+      const entry = load32(ring, next.index);
+      if (ringLap(entry) === next.lapBefore) {
+        if (!this.#isWholeWrapBehind()) return TakeOutcome.nothing;
+        this.#skipTo(next.sequence);
+      } else if (ringLap(entry) !== next.lap) {
+        this.#skipTo(Math.max(next.sequence, this.#memory.wholeHead() - geometry.ringEntries));
+      } else if (!this.#check.isThere(ringSlot(entry), next.sequence)) {
+        this.#skipTo(next.sequence);
+      } else if (!this.#check.isEnd(ringSlot(entry))) {
+        return this.#accept(ringSlot(entry), next.sequence);
+      } else if (!this.#passOldEnd(next.sequence)) {
+        return this.#end(next.sequence);
       }
     }
     return TakeOutcome.again;
   }
 
-  /**
-   * Nothing seems to have been published as `next`. Unless the laps have wrapped all the way round, which `head` tells; it is on a line
-   * that the publisher writes for every frame, so it is looked at now and then, and by who is about to sleep.
-   */
-  #isWholeWrapBehind(next: number): boolean {
+  /** `head` is on a line that the publisher writes for every frame: it is looked at now and then, and by who is about to sleep. */
+  #isHeadDue(): boolean {
     this.#idleLooks += 1;
-    if (this.#waits === 0 && this.#idleLooks % LOOKS_PER_HEAD !== 0) return false;
-    const { geometry, ring } = this.#memory;
-    if (((this.#memory.loadHead() - low32(next)) | 0) < 0) return false;
-    // The head is ahead. Either `next` was published just now, or it is so.
-    return ringLap(load32(ring, this.#memory.ringIndex(next))) === previousLap(lapOf(next, geometry.ringEntries));
+    return this.#waits > 0 || this.#idleLooks % LOOKS_PER_HEAD === 0;
+  }
+
+  /** Nothing seems to have been published as the next frame: whether that is because the laps have wrapped all the way round. */
+  #isWholeWrapBehind(): boolean {
+    const next = this.#next;
+    if (((this.#memory.loadHead() - low32(next.sequence)) | 0) < 0) return false;
+    // The head is ahead. Either the frame was published just now, or it is so.
+    return ringLap(load32(this.#memory.ring, next.index)) === next.lapBefore;
   }
 
   /** Passes an end mark; true when it is one in the history, after which another publisher went on. */
   #passOldEnd(sequence: number): boolean {
     if (sequence > this.#joined || this.#memory.wholeHead() <= sequence) return false;
-    this.#cursor = sequence;
+    this.#next.moveTo(sequence + 1);
     return true;
   }
 
   #takeLatest(): number {
-    const { geometry, ring } = this.#memory;
-    for (let tries = 0; tries <= geometry.slots + 1; tries += 1) {
-      const next = this.#cursor + 1;
-      this.#want(next);
-      const entry = load32(ring, this.#memory.ringIndex(next));
-      const isNew = ringLap(entry) !== previousLap(lapOf(next, geometry.ringEntries));
-      if (!isNew && !this.#isWholeWrapBehind(next)) return TakeOutcome.nothing;
-      const newest = isNew && !this.#isPublished(next + 1) ? next : Math.max(next, this.#memory.wholeHead());
-      const outcome = this.#takeNewest(newest);
+    const next = this.#next;
+    for (let tries = 0; tries <= this.#memory.geometry.slots + 1; tries += 1) {
+      this.#want(next.sequence);
+      const isNew = ringLap(load32(this.#memory.ring, next.index)) !== next.lapBefore;
+      if (!isNew && !this.#isWholeWrapBehind()) return TakeOutcome.nothing;
+      const outcome = this.#takeNewest(Math.max(next.sequence, this.#memory.wholeHead()));
       if (outcome !== TakeOutcome.again) return outcome;
     }
     return TakeOutcome.again;
@@ -181,42 +202,36 @@ export class ChannelSubscriber {
     const entry = load32(ring, this.#memory.ringIndex(newest));
     if (ringLap(entry) !== lapOf(newest, geometry.ringEntries)) return TakeOutcome.again;
     const slot = ringSlot(entry);
-    if (!this.#isThere(slot, newest)) {
+    if (!this.#check.isThere(slot, newest)) {
       // Overwritten, and nothing newer yet: whoever overwrites it will ring.
       return this.#memory.loadHead() === low32(newest) ? TakeOutcome.nothing : TakeOutcome.again;
     }
-    return this.#isEnd(slot) ? this.#takeBeforeEnd(newest) : this.#accept(slot, newest);
+    return this.#check.isEnd(slot) ? this.#takeBeforeEnd(newest) : this.#accept(slot, newest);
   }
 
   /** The newest is the end mark: the last picture before it, and before any mark just before it, is still worth showing, once. */
   #takeBeforeEnd(end: number): number {
     const { geometry, ring } = this.#memory;
-    const oldest = Math.max(this.#cursor, end - 1 - geometry.slots);
+    const oldest = Math.max(this.cursor, end - 1 - geometry.slots);
     let marks = 1;
     for (let last = end - 1; last > oldest; last -= 1) {
       this.#want(last);
       const entry = load32(ring, this.#memory.ringIndex(last));
-      const there = ringLap(entry) === lapOf(last, geometry.ringEntries) && this.#isThere(ringSlot(entry), last);
-      if (there && !this.#isEnd(ringSlot(entry))) return this.#accept(ringSlot(entry), last);
+      const there = ringLap(entry) === lapOf(last, geometry.ringEntries) && this.#check.isThere(ringSlot(entry), last);
+      if (there && !this.#check.isEnd(ringSlot(entry))) return this.#accept(ringSlot(entry), last);
       if (!there) break;
       marks += 1;
     }
-    this.#skipTo(Math.max(end - marks, this.#cursor));
+    this.#skipTo(Math.max(end - marks, this.cursor));
     return this.#end(end);
   }
 
   /** The slot holds frame `sequence`, which is pinned: ours. */
   #accept(slot: number, sequence: number): number {
-    if (sequence > this.#cursor + 1) this.#skipTo(sequence - 1);
-    this.#cursor = sequence;
+    if (sequence !== this.#next.sequence) this.#skipTo(sequence - 1);
+    this.#next.moveOn();
     this.#pins.keep(slot);
-    this.#tokenLow = descriptorTokenLow(this.#memory, slot) >>> 0;
-    this.#tokenHigh = descriptorTokenHigh(this.#memory, slot) >>> 0;
     return slot;
-  }
-
-  #isEnd(slot: number): boolean {
-    return (descriptorFlags(this.#memory, slot) & FrameFlags.endOfStream) !== 0;
   }
 
   /**
@@ -230,7 +245,7 @@ export class ChannelSubscriber {
   }
 
   #end(sequence: number): number {
-    this.#cursor = sequence;
+    this.#next.moveTo(sequence + 1);
     this.#ended = true;
     this.#pins.wantNothing();
     this.#announceCursor();
@@ -239,9 +254,9 @@ export class ChannelSubscriber {
 
   /** Every frame up to `sequence` that was not taken is passed over or lost, or, in a history not yet begun, never was. */
   #skipTo(sequence: number): void {
-    const from = this.#settling ? Math.max(this.#cursor, this.#joined) : this.#cursor;
+    const from = this.#settling ? Math.max(this.cursor, this.#joined) : this.cursor;
     const missed = Math.max(0, sequence - from);
-    this.#cursor = sequence;
+    this.#next.moveTo(sequence + 1);
     if (this.#latest) {
       this.#skipped += missed;
     } else {
@@ -256,26 +271,9 @@ export class ChannelSubscriber {
     if (this.#pins.want(sequence)) this.#wakePublisher();
   }
 
-  /**
-   * Whether the slot holds frame `sequence`, which is wanted, published under a token no older than any seen.
-   * IMPORTANT: pinned first, looked at second. The publisher marks first and looks at pins second; if the look came first here, it
-   * could mark and find no pin in between, and overwrite what is being read.
-   */
-  #isThere(slot: number, sequence: number): boolean {
-    if (slot >= this.#memory.geometry.slots || this.#pins.holds(slot)) return false;
-    const state = load32(this.#memory.descriptors, this.#memory.stateAt(slot));
-    return state === publishedWord(sequence) && hasSequence(this.#memory, slot, sequence) && this.#tokenIsCurrent(slot);
-  }
-
-  #tokenIsCurrent(slot: number): boolean {
-    const low = descriptorTokenLow(this.#memory, slot) >>> 0;
-    const high = descriptorTokenHigh(this.#memory, slot) >>> 0;
-    return high > this.#tokenHigh || (high === this.#tokenHigh && low >= this.#tokenLow);
-  }
-
   /** Lets a taken slot go. Its bytes must be detached before. */
   release(slot: number): void {
-    this.#pins.release(slot, this.#cursor);
+    this.#pins.release(slot, this.cursor);
     this.#wakePublisher();
   }
 
@@ -288,7 +286,7 @@ export class ChannelSubscriber {
   }
 
   #announceCursor(): void {
-    store32(this.#page.words, PAGE_WORD.cursor, low32(this.#cursor));
+    store32(this.#page.words, PAGE_WORD.cursor, low32(this.cursor));
     this.#wakePublisher();
   }
 

@@ -43,3 +43,4 @@ export const ringWord = (lap: number, slot: number): number => ((lap & LAP_MASK)
 export const ringLap = (entry: number): number => entry >>> SLOT_BITS;
 export const ringSlot = (entry: number): number => entry & SLOT_MASK;
 export const previousLap = (lap: number): number => (lap - 1) & LAP_MASK;
+export const nextLap = (lap: number): number => (lap + 1) & LAP_MASK;

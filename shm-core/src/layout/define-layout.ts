@@ -100,6 +100,10 @@ export function packLayout<const Fields extends Readonly<Record<string, Field>>>
   return { bytes: Math.ceil(end / alignment) * alignment, ...placed };
 }
 
+/** A copy in which V8 finds a name once and for all: an object to which many names were added one by one is a dictionary, searched at each use. */
+const settled = (offsets: Readonly<Record<string, number>>): Record<string, number> =>
+  JSON.parse(JSON.stringify(offsets)) as Record<string, number>;
+
 type Placed<Name extends string> = Omit<Layout<Name>, 'bytes'> & { readonly end: number };
 
 function place<const Fields extends Readonly<Record<string, Field>>>(
@@ -124,5 +128,7 @@ function place<const Fields extends Readonly<Record<string, Field>>>(
     placed.push({ ...declared, name, offset });
     offset += elementBytes * declared.count;
   }
-  return { at, word, fields: placed, end: offset } as Placed<string> as Placed<Extract<keyof Fields, string>>;
+  return { at: settled(at), word: settled(word), fields: placed, end: offset } as Placed<string> as Placed<
+    Extract<keyof Fields, string>
+  >;
 }

@@ -12,6 +12,7 @@ import {
   load32,
   load64,
   or32,
+  peek32,
   store32,
   store64,
   type WideControlWords,
@@ -88,6 +89,10 @@ export class LockSegment {
 
   get deleted(): boolean {
     return load32(this.words, WORD.state) === MappingState.deleted;
+  }
+  /** A plain look, for who looks again and again. */
+  get seemsDeleted(): boolean {
+    return peek32(this.words, WORD.state) === MappingState.deleted;
   }
   markDeleted(): void {
     store32(this.words, WORD.state, MappingState.deleted);

@@ -1,6 +1,6 @@
 /** What the rest of shm-core, and the broker and SDK through `./internal`, may use of the operating system. */
 export { createInMemorySegmentOs } from './in-memory/segments.ts';
-export { monotonicNs } from './linux/clock.ts';
+export { monotonicNs, openMonotonicClock } from './linux/clock.ts';
 export { DoorbellEar, drainDoorbell } from './linux/doorbell-ear.ts';
 export { bindDoorbell, openRinger, type Ringer } from './linux/doorbells.ts';
 export { tryLockFile } from './linux/file-lock.ts';
