@@ -16,8 +16,8 @@ const ofEveryPayload = (way: string): string[] => PAYLOADS.map((bytes) => `hand-
 
 /** What a test of goals, a chart and a comparison with older runs rely on. */
 const STABLE_IDS = [
-  ...['spin/persistent', 'spin/fenced', 'adaptive/fenced', 'yield/fenced', 'park/fenced'].flatMap((way) =>
-    ofEveryPayload(`leasehold/${way}`),
+  ...['spin/persistent', 'spin/fenced', 'adaptive/fenced', 'yield/fenced', 'park/fenced', 'park-sync/fenced'].flatMap(
+    (way) => ofEveryPayload(`leasehold/${way}`),
   ),
   ...['net/event-loop', 'fifo/park', 'grpc/event-loop', 'post-message/event-loop', 'post-message/spin'].flatMap(
     ofEveryPayload,
@@ -31,6 +31,7 @@ const STABLE_IDS = [
   'throughput/own-memory/written-and-read/8294400',
   'memcpy/memory/8294400',
   ...[1, 2, 4, 8, 16].map((subscribers) => `fan-out/leasehold/park/${subscribers}/4096`),
+  ...[1, 16, 64, 256].flatMap((count) => [`channels/leasehold/${count}`, `channels/leasehold/idle-cpu/${count}`]),
   'leases/leasehold/try-shared',
   'leases/leasehold/hand-over',
   'leases/leasehold/death',
