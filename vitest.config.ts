@@ -17,20 +17,21 @@ const fromSources = {
 const TEST_MS_MAX = 300_000;
 const DEEP = ['shm-core/explore/*.test.ts', 'broker/src/domain/lease-simulation.test.ts'];
 
+/** Vitest leaves one core unused, of two as well. More than a few files that each start several processes only wait for one another. */
+const WORKERS = Math.min(availableParallelism(), 8);
+/** One group, so that no core waits for the last file of one project before it begins with another. */
+const SIDE_BY_SIDE = { maxWorkers: WORKERS, sequence: { groupOrder: 1 } };
+const AFTER_THEM = { fileParallelism: false, sequence: { groupOrder: 2 } };
+
 const common = {
   pool: 'forks',
   testTimeout: TEST_MS_MAX,
   hookTimeout: TEST_MS_MAX,
   // What is waited for comes; a machine with much to do must not make a failure of it.
   expect: { poll: { timeout: TEST_MS_MAX / 2, interval: 10 } },
-  // Half of the time goes into starting processes, and a third of a start into compiling what has not changed.
+  // Half of the time goes into starting processes, and a fifth of a start into compiling what has not changed.
   env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/leasehold-tests') },
 } as const;
-
-/** Vitest leaves one core unused, of two as well. */
-const fromSourcesWorkers = availableParallelism();
-/** A file starts several processes. */
-const integrationWorkers = Math.min(availableParallelism(), 4);
 
 /** Whatever takes long starts first, so that nobody waits for it at the end. */
 class SlowFirst extends BaseSequencer {
@@ -51,6 +52,7 @@ export default defineConfig({
         ...fromSources,
         test: {
           ...common,
+          ...SIDE_BY_SIDE,
           name: 'unit',
           include: [
             '{proto,shm-core,broker,client-sdk,cli}/{src,scripts,explore}/**/*.test.ts',
@@ -59,37 +61,32 @@ export default defineConfig({
           exclude: DEEP,
           // No module has state, so files can share theirs.
           isolate: false,
-          maxWorkers: fromSourcesWorkers,
-          sequence: { groupOrder: 0 },
         },
       },
       {
         ...fromSources,
         test: {
           ...common,
+          ...SIDE_BY_SIDE,
           name: 'deep',
           include: DEEP,
-          maxWorkers: fromSourcesWorkers,
-          sequence: { groupOrder: 0 },
         },
       },
       {
         test: {
           ...common,
+          ...SIDE_BY_SIDE,
           name: 'integration',
           include: ['tests/**/*.test.ts'],
           exclude: ALONE,
-          maxWorkers: integrationWorkers,
-          sequence: { groupOrder: 1 },
         },
       },
       {
         test: {
           ...common,
+          ...AFTER_THEM,
           name: 'alone',
           include: ALONE,
-          fileParallelism: false,
-          sequence: { groupOrder: 2 },
         },
       },
     ],

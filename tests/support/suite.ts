@@ -5,8 +5,9 @@ export const ALONE = ['bench', 'memory', 'prior-art', 'quotas', 'stress'].map((r
 
 /** Each of them takes a quarter of a minute or more. */
 export const SLOW = [
-  'broker/src/domain/lease-simulation',
+  'shm-core/explore/channel',
   'tests/leaks/',
+  'broker/src/domain/lease-simulation',
   'tests/crash/subscriber-death',
   'tests/crash/lease-death',
   'tests/crash/publisher-death',
