@@ -3,6 +3,7 @@
  * back every descriptor, socket file and segment, in whatever state it finds them.
  */
 import { totalmem } from 'node:os';
+import { openFilesLimit, raiseOpenFilesLimit } from '@leasehold/shm-core/internal';
 import type { Logger } from 'pino';
 import { AttachServer } from './attach/attach-server.ts';
 import { BrokerBell } from './attach/broker-bell.ts';
@@ -27,6 +28,10 @@ import { brokerVersion } from './version.ts';
 /** Of the machine's memory, when no quota is given. The rest is for everybody else. */
 const DEFAULT_QUOTA_SHARE = 0.8;
 const DEFAULT_RESERVE_BYTES = 256 * 2 ** 20;
+/** Below it the default quotas are cut by descriptors, and an operator should know. */
+const OPEN_FILES_FEW = 4_096;
+/** More than all quotas together need by default. */
+const OPEN_FILES_WANTED = 2 ** 17;
 
 export interface BrokerOptions {
   /** Opened and locked by the caller, who closes it after the broker. */
@@ -45,6 +50,8 @@ export interface BrokerOptions {
   readonly limits?: Partial<Limits>;
   /** `never`: nobody gets large pages, and whoever requires them is refused. By default `auto`. */
   readonly largePages?: 'auto' | 'never';
+  /** How many files this process should be able to have open: its RLIMIT_NOFILE is raised that far if the system lets it. By default 131,072; 0 leaves it. */
+  readonly openFilesWanted?: number;
   /** The pool of huge pages that the caller had grown and gives back, for the figures; absent: none was. */
   readonly hugePagePool?: Pick<HugePagePool, 'addedPages'>;
   readonly clock?: Clock;
@@ -104,6 +111,7 @@ class Broker implements RunningBroker {
     this.#logger = logger.child({ component: 'broker' });
     this.#clock = guardedClock(options.clock ?? systemClock, this.#logger);
     this.#memory = linuxMemory(options.largePages);
+    this.#raiseOpenFiles(options.openFilesWanted ?? OPEN_FILES_WANTED);
     this.#openFilesMax = openFilesMax();
     const uid = process.geteuid?.() ?? 0;
     this.#facts = {
@@ -141,6 +149,14 @@ class Broker implements RunningBroker {
       this.#bells.close();
       throw error;
     }
+  }
+
+  #raiseOpenFiles(wanted: number): void {
+    const before = openFilesLimit();
+    const now = raiseOpenFilesLimit(wanted);
+    this.#logger.info({ wanted, before, now }, 'open files (RLIMIT_NOFILE)');
+    if (now.soft >= Math.min(wanted, OPEN_FILES_FEW)) return;
+    this.#logger.warn({ openFiles: now.soft }, 'few descriptors for many clients: raise LimitNOFILE, or ulimit -n');
   }
 
   #openBell(): BrokerBell {

@@ -1,5 +1,6 @@
-/** How many file descriptors and memory maps this process may have, and has. Reads /proc; owns nothing. */
-import { readdirSync, readFileSync } from 'node:fs';
+/** How many file descriptors and memory maps this process may have, and has. Owns nothing. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { openFilesLimit } from '@leasehold/shm-core/internal';
 import type { SystemBounds } from './domain/quota-limits.ts';
 import type { ReadinessCheck } from './snapshot.ts';
 
@@ -8,8 +9,7 @@ const RESERVE = 64;
 
 /** The soft limit of open files; Infinity when there is none. */
 export function openFilesMax(): number {
-  const [, soft = ''] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+  return openFilesLimit().soft;
 }
 
 /** What is left to all that no quota counts: connections that have not said who they are, calls, files, and the maps of Node itself. */
@@ -25,6 +25,9 @@ export function systemBounds(root = '/'): SystemBounds {
 
 /** @throws Error (EMFILE) when not even the list can be read. */
 export function openFiles(): number {
+  // Linux 6.2 and later; before, and where the list is empty, it says 0.
+  const counted = statSync('/proc/self/fd').size;
+  if (counted > 0) return counted;
   // Reading the directory takes a descriptor, which is in the list.
   return readdirSync('/proc/self/fd').length - 1;
 }

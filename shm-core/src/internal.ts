@@ -72,6 +72,7 @@ export { type Bell, bindDoorbell, openRinger, type Ringer, type RingOutcome } fr
 export { tryLockFile } from './os/linux/file-lock.ts';
 export { hugePageBytes, hugePagePool } from './os/linux/huge-pages.ts';
 export { type MemoryHeadroom, memoryHeadroomBytes } from './os/linux/memory-limits.ts';
+export { type OpenFilesLimit, openFilesLimit, raiseOpenFilesLimit } from './os/linux/open-files.ts';
 export { type PeerCredentials, peerCredentials, peerGroups, peerPidfd } from './os/linux/peers.ts';
 export { type Watch, watchReadable } from './os/linux/poller.ts';
 export { createLinuxSegmentOs } from './os/linux/segments.ts';

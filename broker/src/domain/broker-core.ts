@@ -55,6 +55,8 @@ export class BrokerCore {
   readonly #observer: CoreObserver;
   readonly tokens: FencingTokens;
   readonly #whenEmpty = new Set<() => void>();
+  /** Locks that somebody waits for: a ring does not say which it is for. */
+  readonly #contended = new Set<MappingLock>();
   #drainDeadlineMs: number | null = null;
 
   constructor(options: CoreOptions) {
@@ -120,7 +122,7 @@ export class BrokerCore {
 
   /** Somebody has released a lock that others wait for. */
   lockReleased(): void {
-    for (const { lock } of this.registry.all()) if (lock.contended) lock.pump();
+    for (const lock of [...this.#contended]) lock.pump();
   }
 
   get draining(): boolean {
@@ -225,6 +227,7 @@ export class BrokerCore {
       tokenLimit: this.tokens.limit,
       firstToken: mapping.firstToken,
       onRemoved: (hold, reason, owner) => this.#leaseRemoved(mapping, hold, reason, owner),
+      onContended: (contended) => void (contended ? this.#contended.add(lock) : this.#contended.delete(lock)),
     });
     mapping.setLocking(lock, new LeaseProxies(this.attachments, this.quota));
     if (specification.kind !== 'channel') return;

@@ -57,6 +57,8 @@ export interface MappingLockParts {
   readonly firstToken: bigint;
   /** A hold was taken from its holder, who may be unknown. */
   readonly onRemoved: (hold: { id: bigint; mode: LockMode }, reason: RemovalReason, owner: Attachment | null) => void;
+  /** Somebody waits now, or nobody does any more. */
+  readonly onContended?: (contended: boolean) => void;
 }
 
 export class MappingLock {
@@ -71,6 +73,7 @@ export class MappingLock {
   #stepping = false;
   #timer: Timer | null = null;
   #lookAgainMs = LOOK_AGAIN_MS_MIN;
+  #contended = false;
   #closed = false;
 
   constructor(parts: MappingLockParts) {
@@ -109,9 +112,6 @@ export class MappingLock {
   /** F. */
   get newestToken(): bigint {
     return this.#closed ? 0n : this.#parts.memory.lock.fencingToken;
-  }
-  get contended(): boolean {
-    return this.#arbiter.queue.length > 0;
   }
   /** In the order in which they will be served. */
   get waiting(): readonly Waiting[] {
@@ -291,7 +291,8 @@ export class MappingLock {
   #schedule(): void {
     this.#timer?.cancel();
     this.#timer = null;
-    if (this.#closed || this.#arbiter.queue.length === 0) return;
+    this.#tellContended(!this.#closed && this.#arbiter.queue.length > 0);
+    if (!this.#contended) return;
     const { clock } = this.#parts;
     const deadlineNs = this.#arbiter.nextDeadlineNs;
     const untilDeadlineMs =
@@ -301,6 +302,12 @@ export class MappingLock {
       this.#lookAgainMs = Math.min(this.#lookAgainMs * 2, LOOK_AGAIN_MS_MAX);
       this.#step(() => this.#arbiter.pump());
     });
+  }
+
+  #tellContended(contended: boolean): void {
+    if (contended === this.#contended) return;
+    this.#contended = contended;
+    this.#parts.onContended?.(contended);
   }
 
   #served(id: bigint, grant: LockGrant | null): void {

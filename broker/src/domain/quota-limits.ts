@@ -15,7 +15,8 @@ export interface SystemBounds {
 
 /** Addresses for reservations, B: a quarter of what one process has on most machines. */
 const RESERVED_BYTES = 2 ** 45;
-const MAPPINGS = 4096;
+/** Each has its lock mapped in the broker, which may have 65,530 maps on most machines. */
+const MAPPINGS = 16_384;
 const SESSIONS = 4096;
 const SESSIONS_PER_USER = 1024;
 const PARTICIPANTS = 32_768;

@@ -126,8 +126,14 @@ describe('what was taken', () => {
 describe('the limits', () => {
   it('let one user have all memory and mappings, and half of what a process has few of', () => {
     const { total, perUser } = quotaLimits(1000, {}, { participants: 100, descriptors: 301 });
-    expect(total).toMatchObject({ bytes: 1000, participants: 100, descriptors: 301, leases: 32_768, mappings: 4096 });
-    expect(perUser).toMatchObject({ bytes: 1000, participants: 50, descriptors: 151, mappings: 4096, sessions: 1024 });
+    expect(total).toMatchObject({ bytes: 1000, participants: 100, descriptors: 301, leases: 32_768, mappings: 16_384 });
+    expect(perUser).toMatchObject({
+      bytes: 1000,
+      participants: 50,
+      descriptors: 151,
+      mappings: 16_384,
+      sessions: 1024,
+    });
     expect([total.largePageBytes, perUser.largePageBytes]).toEqual([
       Number.POSITIVE_INFINITY,
       Number.POSITIVE_INFINITY,

@@ -8,6 +8,8 @@ import { openFiles } from '../descriptors.ts';
 
 /** How often the event loop is looked at. Its delay is what a look comes late. */
 const DELAY_RESOLUTION_MS = 50;
+/** It wakes the process twenty times a second, so it is measured only while somebody reads it at least this often. */
+const DELAY_READ_MS_MAX = 300_000;
 /** Not called `quantile`: that label belongs to summaries. */
 const SHARES = [0.5, 0.99, 1];
 
@@ -31,11 +33,10 @@ export function addProcessMetrics(registry: Registry): ProcessMetrics {
   const started = gauge('process_start_time_seconds', 'When the process started, seconds since 1970.');
   const delay = gauge(
     'leasehold_event_loop_delay_seconds',
-    'Delay that this share of the turns stayed below, since the last reading.',
+    'Delay that this share of the turns stayed below, since the last reading; 0 when that is more than 5 minutes ago.',
     ['share'],
   );
-  const histogram = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
-  histogram.enable();
+  const loopDelay = measureLoopDelay();
   started.set(Math.round(Date.now() / 1000 - process.uptime()));
   return {
     update() {
@@ -47,13 +48,37 @@ export function addProcessMetrics(registry: Registry): ProcessMetrics {
       heap.set(used.heapUsed);
       external.set(used.external);
       openFds.set(openFiles());
-      for (const share of SHARES) delay.set({ share }, delaySeconds(histogram.percentile(share * 100)));
-      histogram.reset();
+      const delays = loopDelay.read();
+      for (const [index, share] of SHARES.entries()) delay.set({ share }, delays[index] ?? 0);
     },
-    close: () => void histogram.disable(),
+    close: () => loopDelay.close(),
+  };
+}
+
+/** Measures from one reading to the next, unless the next is long in coming. */
+function measureLoopDelay() {
+  const histogram = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  let forgotten: NodeJS.Timeout | undefined;
+  const close = () => {
+    clearTimeout(forgotten);
+    histogram.disable();
+  };
+  return {
+    /** Of each of SHARES, s. */
+    read(): number[] {
+      const delays = SHARES.map((share) => delaySeconds(histogram.percentile(share * 100)));
+      histogram.reset();
+      histogram.enable();
+      clearTimeout(forgotten);
+      forgotten = setTimeout(close, DELAY_READ_MS_MAX).unref();
+      return delays;
+    },
+    close,
   };
 }
 
 function delaySeconds(intervalNs: number): number {
+  // With no turn counted it is no number.
+  if (!Number.isFinite(intervalNs)) return 0;
   return Math.max(0, intervalNs - DELAY_RESOLUTION_MS * 1e6) / 1e9;
 }

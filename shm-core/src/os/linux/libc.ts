@@ -25,6 +25,8 @@ export interface Libc {
   flock(fd: number, operation: number): number;
   ftruncate(fd: number, bytes: number): number;
   getpagesize(): number;
+  /** `limit`: soft, then hard. */
+  getrlimit(resource: number, limit: BigUint64Array): number;
   getsockopt(fd: number, level: number, option: number, value: Uint8Array, valueBytes: Uint32Array): number;
   listen(fd: number, backlog: number): number;
   madvise: ((address: number, bytes: number, advice: number) => number) &
@@ -61,6 +63,7 @@ export interface Libc {
     address: Uint8Array,
     addressBytes: number,
   ): number;
+  setrlimit(resource: number, limit: BigUint64Array): number;
   socket(domain: number, type: number, protocol: number): number;
   syscall(number: number, first: number, second: number): number;
 }
@@ -88,6 +91,7 @@ function declare(): Libc {
     flock: library.func('int flock(int fd, int operation)'),
     ftruncate: library.func('int ftruncate(int fd, int64_t bytes)'),
     getpagesize: library.func('int getpagesize(void)'),
+    getrlimit: library.func('int getrlimit(int resource, void *limit)'),
     getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *valueBytes)'),
     listen: library.func('int listen(int fd, int backlog)'),
     madvise: library.func('int madvise(uintptr_t address, size_t bytes, int advice)'),
@@ -119,6 +123,7 @@ function declare(): Libc {
     sendto: library.func(
       'intptr_t sendto(int fd, const void *bytes, size_t byteCount, int flags, const void *address, uint32_t addressBytes)',
     ),
+    setrlimit: library.func('int setrlimit(int resource, const void *limit)'),
     socket: library.func('int socket(int domain, int type, int protocol)'),
     syscall: library.func('intptr_t syscall(intptr_t number, intptr_t first, intptr_t second)'),
   };
