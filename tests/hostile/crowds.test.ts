@@ -11,7 +11,7 @@ import { normalClient } from './normal-client.ts';
 const OTHER = { uid: 54_321, gid: 54_321 };
 const CONNECTIONS = 10_000;
 /** What the broker may keep of one user: `unwelcomedPerUid` and `controlConnectionsPerUid`, and a process handle for each of the first. */
-const KEPT_OF_ONE_USER_MAX = 2 * 64 + 512;
+const KEPT_OF_ONE_USER_MAX = 2 * 64 + 1152;
 /** For what the broker's own runtime may take meanwhile and keep. */
 const RESIDENT_GROWTH_BYTES_MAX = 96 * 2 ** 20;
 

@@ -167,6 +167,8 @@ export class AttachConnection {
       // Nothing was handed over, so nothing needs to be waited for.
       claimFailed(core, granted);
       this.#refuse(asLeaseholdError(error));
+    } finally {
+      for (const { fd, toClose } of granted.segments) if (toClose) fd.close();
     }
   }
 

@@ -30,14 +30,14 @@ describe('the charge of a mapping', () => {
     expect(quota.chargedBytes).toBe(10_000);
   });
 
-  it('counts one mapping and its four descriptors as soon as it is opened, and its reservation once it is admitted', () => {
+  it('counts one mapping and its two descriptors as soon as it is opened, and its reservation once it is admitted', () => {
     const { quota, open } = world(10_000);
     const charge = open({ ...CONTROL, reservedBytes: 2 ** 36 });
     const taken = () =>
       (['mappings', 'descriptors', 'reservedBytes', 'bytes'] as const).map((dimension) => quota.used(dimension, 1000));
-    expect(taken()).toEqual([1, 4, 0, 0]);
+    expect(taken()).toEqual([1, 2, 0, 0]);
     charge.admit(4000, 'base');
-    expect(taken()).toEqual([1, 4, 2 ** 36, 5000]);
+    expect(taken()).toEqual([1, 2, 2 ** 36, 5000]);
     charge.release();
     expect(quota.uids).toEqual([]);
   });

@@ -8,8 +8,8 @@ import type { PageKind } from '@leasehold/shm-core/internal';
 import type { Headroom } from './ports.ts';
 import type { Amounts, Quotas, Taken } from './quotas.ts';
 
-/** Data and lock segment, each also opened anew for readers. */
-const DESCRIPTORS = 4;
+/** Data and lock segment; what is opened for a reader is closed when it was sent. */
+const DESCRIPTORS = 2;
 
 export interface ChargesOptions {
   readonly quota: Quotas;

@@ -33,7 +33,7 @@ const QUOTAS = {
     sessions: 7,
     leases: 3,
     participants: 8,
-    descriptors: 30,
+    descriptors: 22,
   },
   perUser: {
     bytes: 40 * PAGE,
@@ -42,7 +42,7 @@ const QUOTAS = {
     sessions: 5,
     leases: 2,
     participants: 5,
-    descriptors: 22,
+    descriptors: 15,
   },
 };
 const DIMENSIONS = Object.keys(QUOTAS.total);

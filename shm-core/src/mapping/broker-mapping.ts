@@ -57,10 +57,12 @@ export interface NewParticipant {
   readonly history: number;
 }
 
-/** One descriptor to hand over. The descriptor stays the mapping’s; it is duplicated by sending it. */
+/** One descriptor to hand over; it is duplicated by sending it. */
 export interface GrantedSegment {
   readonly role: 'data' | 'lock' | 'page';
   readonly fd: OwnedFd;
+  /** Whether it was opened for this alone, and is to be closed when it was sent. The others stay the mapping’s. */
+  readonly toClose: boolean;
   readonly access: Access;
   readonly bytes: number;
   readonly pageKind: PageKind;
@@ -285,15 +287,24 @@ export class BrokerMapping {
     this.lock.markDeleted();
   }
 
-  /** The descriptors of an attachment: data, lock segment, and the participant’s own page. */
+  /**
+   * The descriptors of an attachment: data, lock segment, and the participant’s own page. Readers get their own, so that none are kept
+   * for readers who may never come. @throws OsError (EMFILE); nothing is open then.
+   */
   segmentsFor(access: Access, index: number): GrantedSegment[] {
-    const control = { bytes: this.#lockMemory.bytes, pageKind: this.#lockMemory.grant.pageKind };
-    const fdOf = (segment: Segment): OwnedFd => (access === 'write' ? segment.fd : segment.readOnlyFd());
-    return [
-      { role: 'data', fd: fdOf(this.#data), access, bytes: this.#data.bytes, pageKind: this.#data.grant.pageKind },
-      { role: 'lock', fd: fdOf(this.#lockMemory), access, ...control },
-      ...this.pagesFor([index]),
-    ];
+    const data = this.#granted('data', this.#data, access);
+    try {
+      return [data, this.#granted('lock', this.#lockMemory, access), ...this.pagesFor([index])];
+    } catch (error) {
+      if (data.toClose) data.fd.close();
+      throw error;
+    }
+  }
+
+  #granted(role: 'data' | 'lock', segment: Segment, access: Access): GrantedSegment {
+    const toClose = access === 'read';
+    const fd = toClose ? segment.openReadOnly() : segment.fd;
+    return { role, fd, toClose, access, bytes: segment.bytes, pageKind: segment.grant.pageKind };
   }
   /** The pages of those of `indices` that are in use, for a write attachment or their owner. */
   pagesFor(indices: readonly number[]): GrantedSegment[] {
@@ -304,6 +315,7 @@ export class BrokerMapping {
         {
           role: 'page' as const,
           fd: participant.segment.fd,
+          toClose: false,
           access: 'write' as const,
           bytes: participant.segment.bytes,
           pageKind: participant.segment.grant.pageKind,

@@ -273,15 +273,15 @@ describe('population', () => {
 });
 
 describe('a segment', () => {
-  it('opens its read-only descriptor once, when first asked, and closes it with itself', async () => {
+  it('opens a read-only descriptor for each reader, keeps none, and opens none when it is closed', async () => {
     const os = new SpyOs();
     const segment = await new SegmentAllocator(os).allocate(request(1, 'never'));
     expect(os.calls).not.toContain('openReadOnly');
-    const reader = segment.readOnlyFd();
-    expect(segment.readOnlyFd()).toBe(reader);
-    expect(os.calls.filter((call) => call === 'openReadOnly')).toHaveLength(1);
+    const readers = [segment.openReadOnly(), segment.openReadOnly()];
+    expect(os.calls.filter((call) => call === 'openReadOnly')).toHaveLength(2);
+    for (const reader of readers) reader.close();
     segment.close();
-    expect(reader.closed).toBe(true);
-    expect(() => segment.readOnlyFd().raw).toThrow('closed');
+    expect(os.open.size).toBe(0);
+    expect(() => segment.openReadOnly()).toThrow('closed');
   });
 });

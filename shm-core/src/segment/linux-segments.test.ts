@@ -28,7 +28,9 @@ describe('a segment of base pages', () => {
     expect(() => os.seal(segment.fd)).toThrow('EPERM');
     const range = os.map(segment.fd, segment.bytes, 'write', segment.grant.pageKind);
     range.bytes(65 * MIB, 1)[0] = 4;
-    const readable = os.map(segment.readOnlyFd(), segment.bytes, 'read', segment.grant.pageKind);
+    const reader = segment.openReadOnly();
+    const readable = os.map(reader, segment.bytes, 'read', segment.grant.pageKind);
+    reader.close();
     expect(readable.bytes(65 * MIB, 1)[0]).toBe(4);
     range.release();
     readable.release();

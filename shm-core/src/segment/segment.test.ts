@@ -231,17 +231,16 @@ describe('a segment that is being resized', () => {
   it('is closed when that is over, however it ends', async () => {
     for (const end of ['goOn', 'fail'] as const) {
       const { os, segment } = await bench(PAGE);
-      const reader = segment.readOnlyFd();
       const populating = hold(os, 'populate');
       const growing = segment.grow(3 * PAGE).catch((error: unknown) => error);
       await populating.reached;
       segment.close();
-      expect([segment.closed, os.open.size, reader.closed]).toEqual([true, 1, false]);
+      expect([segment.closed, os.open.size, segment.fd.closed]).toEqual([true, 1, false]);
       if (end === 'fail') populating.fail(noMemory());
       else populating.goOn();
       await growing;
       await Promise.resolve();
-      expect([os.open.size, reader.closed], end).toEqual([0, true]);
+      expect([os.open.size, segment.fd.closed], end).toEqual([0, true]);
     }
   });
 

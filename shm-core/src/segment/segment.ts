@@ -46,7 +46,6 @@ export class Segment {
   readonly fd: OwnedFd;
   readonly #parts: SegmentParts;
   #grant: SegmentGrant;
-  #readOnlyFd: OwnedFd | undefined;
   /** Growing or shrinking: the descriptor must stay open until it settles. */
   #busy: Promise<unknown> | null = null;
   /** What is being populated, B; 0 when nothing is. */
@@ -74,10 +73,9 @@ export class Segment {
     return this.#closed;
   }
 
-  /** The descriptor that readers get; the segment's to close. @throws OsError (EMFILE); Error when closed. */
-  readOnlyFd(): OwnedFd {
-    this.#readOnlyFd ??= this.#parts.os.openReadOnly(this.fd);
-    return this.#readOnlyFd;
+  /** A descriptor for a reader; the caller's to close. @throws OsError (EMFILE); Error when closed. */
+  openReadOnly(): OwnedFd {
+    return this.#parts.os.openReadOnly(this.fd);
   }
 
   /**
@@ -213,7 +211,6 @@ export class Segment {
 
   #free(): void {
     const { resident, free } = this.#parts;
-    this.#readOnlyFd?.close();
     // The last reference frees the pages, about 0.2 ms for each MiB, and those too that somebody touched beyond what was populated.
     if (resident === null && this.#grant.reservedBytes < BACKGROUND_CLOSE_BYTES) this.fd.close();
     else free();
