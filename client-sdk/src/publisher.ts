@@ -25,8 +25,8 @@ import { OpenLoans } from './open-loans.ts';
 import type { ChannelInfo } from './plain-types.ts';
 import type { GrantedPublisher, LeaseStream } from './publisher-grant.ts';
 import type { PublisherLease } from './publisher-lease.ts';
+import { PublisherWaits } from './publisher-waits.ts';
 import type { Session } from './session.ts';
-import { waitForSlot } from './slot-wait.ts';
 
 export class Publisher implements AsyncDisposable {
   /** The channel as it was when this was opened. */
@@ -46,7 +46,7 @@ export class Publisher implements AsyncDisposable {
   readonly #core: ChannelPublisher;
   readonly #pages: ParticipantPages;
   readonly #maxLoans: number;
-  readonly #block: boolean;
+  readonly #waits: PublisherWaits;
   readonly #loans: OpenLoans;
   #claimFailure: unknown;
   #published = 0;
@@ -72,11 +72,11 @@ export class Publisher implements AsyncDisposable {
     this.#stream = stream;
     const geometry = readGeometry(mapping.data, mapping.id);
     this.#maxLoans = geometry.maxLoans;
-    this.#block = geometry.block;
     const memory = new ChannelMemory(mapping.data, mapping.lock, geometry);
     this.#pages = new ParticipantPages(mapping.lock, mapping.index, (indices) => this.#claim(indices));
     this.#lease = granted.lease;
     this.#core = new ChannelPublisher(memory, this.#pages, mapping, this.#lease.nowNs);
+    this.#waits = new PublisherWaits({ session, mapping, core: this.#core, granted, block: geometry.block });
     const owner: LoanOwner = {
       publish: (slot, payloadBytes, fields) => this.#publish(slot, payloadBytes, fields),
       discard: (slot) => this.#discard(slot),
@@ -209,56 +209,7 @@ export class Publisher implements AsyncDisposable {
    */
   async loan(options: WaitOptions = {}): Promise<Loan> {
     const limits = new Limits(options);
-    return this.#tryLoan() ?? this.#whenFree(() => this.#tryLoan(), limits);
-  }
-
-  /** Waits until `attempt` gives something, as the channel's overflow says. */
-  #whenFree<T>(attempt: () => T | null, limits: Limits): Promise<T> {
-    const canDetach = this.#granted.blockBound === 'detach' && limits.timeoutMs === undefined;
-    return waitForSlot(attempt, limits, {
-      register: () => this.#session.doorbell.register(this.#mapping.id),
-      block: this.#block,
-      blockTimeoutMs: this.#granted.blockTimeoutMs,
-      arm: () => this.#core.arm(),
-      isArmed: () => this.#core.armed,
-      makeRoom: () => (canDetach ? this.#detachSlowest(limits) : Promise.resolve(false)),
-      refusal: (boundMs) => this.#noSlot(boundMs),
-    });
-  }
-
-  /** Detaches whoever holds the channel up most. False when nobody does. */
-  async #detachSlowest(limits: Limits): Promise<boolean> {
-    this.#checkOpen();
-    const slowest = this.#core.slowest()[0];
-    if (slowest === undefined || slowest.lag <= 0) return false;
-    const subscriber = {
-      mappingId: this.#mapping.id,
-      participantIndex: slowest.index,
-      participantGeneration: slowest.generation,
-    };
-    try {
-      const call = this.#session.call({ signal: limits.signal, timeoutMs: this.#granted.blockTimeoutMs });
-      await this.#session.channels.detachSlowSubscriber(subscriber, call);
-    } catch (error) {
-      // It has left by itself: there is room.
-      if (!(error instanceof LeaseholdError && error.code === 'ATTACHMENT_NOT_FOUND')) throw error;
-    }
-    return true;
-  }
-
-  #noSlot(boundMs: number): LeaseholdError {
-    const slowest = this.#block ? this.#core.slowest()[0] : undefined;
-    if (slowest !== undefined && slowest.lag > 0) {
-      return new LeaseholdError(
-        'TIMED_OUT',
-        `waited ${boundMs} ms for participant ${slowest.index} of ${this.channel.name}, which has ${slowest.lag} frames to read`,
-        { metadata: { participantIndex: String(slowest.index), framesBehind: String(slowest.lag) } },
-      );
-    }
-    return new LeaseholdError(
-      'NO_FREE_SLOT',
-      `waited ${boundMs} ms: all ${this.channel.slots} slots of ${this.channel.name} are held`,
-    );
+    return this.#tryLoan() ?? this.#waits.untilFree(() => this.#tryLoan(), limits);
   }
 
   /**
@@ -353,7 +304,7 @@ export class Publisher implements AsyncDisposable {
       return true;
     };
     try {
-      if (attempt() === null) await this.#whenFree(attempt, limits);
+      if (attempt() === null) await this.#waits.untilFree(attempt, limits);
     } catch (error) {
       this.#finishing = false;
       throw error;

@@ -158,7 +158,7 @@ export class ChannelPublisher {
   /** The oldest frame that somebody still has to read, infinity where nobody counts; or why no slot can be lent now. */
   #unreadFrom(): number {
     if (!this.#lease.isHeld) return LoanRefusal.lost;
-    if (!this.#pages.refresh()) return this.#marks.pageMissing();
+    if (!this.#pages.seemCurrent && !this.#pages.refresh()) return this.#marks.pageMissing();
     if (!this.#memory.geometry.block) return Number.POSITIVE_INFINITY;
     const unreadFrom = this.#next.sequence - this.#readers.longestLag(this.#next.sequence - 1);
     return this.#room(unreadFrom) < 1 ? LoanRefusal.subscribersBehind : unreadFrom;

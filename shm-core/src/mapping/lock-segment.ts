@@ -154,6 +154,10 @@ export class LockSegment {
   get membership(): number {
     return load32(this.words, WORD.membership);
   }
+  /** The same by a plain look. */
+  get seenMembership(): number {
+    return peek32(this.words, WORD.membership);
+  }
   /** Indices whose live bit is set, read once. */
   liveIndices(): number[] {
     const indices: number[] = [];

@@ -34,6 +34,11 @@ export class ParticipantPages {
     this.#claim = claim;
   }
 
+  /** Whether nothing has changed, as far as a plain look tells: for a first look that `refresh` follows. */
+  get seemCurrent(): boolean {
+    return this.#lock.seenMembership === this.#membership;
+  }
+
   /**
    * Makes `pages` hold every participant that was live when this was called. Call it after a mark (a slot that is WRITING, the lock
    * that is taken), and look at their words after it. False when a page is missing that a live participant may be using.
