@@ -47,6 +47,17 @@ const PLAIN_ACCESSES: readonly Edit[] = [
     from: 'return plain[index] as number;',
     to: 'return (Atomics.loadStable ?? Atomics.load)(plain, index);',
   },
+  {
+    file: 'layout/control-words.ts',
+    from: 'const seen = plain[index];',
+    to: 'const seen = Atomics.load(plain, index);',
+  },
+  {
+    file: 'layout/control-words.ts',
+    from: 'return plain[index + 1] === high && plain[index] === low;',
+    to: `const whole = new BigUint64Array(plain.buffer, plain.byteOffset + 4 * index, 1);
+  return Atomics.load(whole, 0) === ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));`,
+  },
 ];
 
 /** A counter that says when to look somewhere once more, which who is about to sleep always does: as it is, no two states would be equal. */

@@ -11,6 +11,7 @@ export interface Mutation extends Edit {
 }
 
 const PUBLISHER = 'channel/publisher.ts';
+const SLOT_MARKS = 'channel/slot-marks.ts';
 const SUBSCRIBER = 'channel/subscriber.ts';
 const PARTICIPANT_LOCK = 'lock/participant-lock.ts';
 const REMOVER = 'lock/hold-remover.ts';
@@ -20,33 +21,81 @@ const CHANNEL_MUTATIONS: readonly Mutation[] = [
   {
     name: 'no second look at the pins after the mark',
     case: 'queue',
-    file: PUBLISHER,
+    file: SLOT_MARKS,
     from: 'else if (this.#pins.pinned(seen)) refusal = LoanRefusal.noSlot;',
+    to: '',
+  },
+  {
+    name: 'nobody looks after the mark who has joined',
+    case: 'join',
+    file: SLOT_MARKS,
+    from: 'if (!this.#pages.refresh()) refusal = this.pageMissing();\n    else if (this.#pins',
+    to: 'if (this.#pins',
+  },
+  {
+    name: 'only one pin of each subscriber is looked at',
+    case: 'hold-queue',
+    file: 'channel/pins.ts',
+    from: 'end: PAGE_WORD.pins + this.#pinsOf(index)',
+    to: 'end: PAGE_WORD.pins + Math.min(this.#pinsOf(index), 1)',
+  },
+  {
+    name: 'a subscriber that is gone is still waited for',
+    case: 'killed-subscriber',
+    file: 'mapping/lock-segment.ts',
+    from: `    this.clearCounted(index);
+    and32(this.words, WORD.live + (index >> 5), ~(1 << (index & 31)));`,
     to: '',
   },
   {
     name: 'the subscriber looks first and pins second',
     case: 'queue',
     file: SUBSCRIBER,
-    from: `      const next = this.#cursor + 1;
-      this.#want(next);
-      const lap = lapOf(next, geometry.ringEntries);
-      const entry = load32(ring, this.#memory.ringIndex(next));
-      if (ringLap(entry) === previousLap(lap)) {`,
-    to: `      const next = this.#cursor + 1;
-      const lap = lapOf(next, geometry.ringEntries);
-      const entry = load32(ring, this.#memory.ringIndex(next));
-      const early = load32(this.#memory.descriptors, this.#memory.stateAt(Math.min(ringSlot(entry), geometry.slots - 1)));
-      this.#want(next);
-      this.#isThere = () => early === publishedWord(next);
-      if (ringLap(entry) === previousLap(lap)) {`,
+    from: `      this.#want(next.sequence);
+      const entry = load32(ring, next.index);
+      if (ringLap(entry) === next.lapBefore) {
+        if (!this.#isWholeWrapBehind()) return TakeOutcome.nothing;
+        this.#skipTo(next.sequence);
+      } else if (ringLap(entry) !== next.lap) {
+        this.#skipTo(Math.max(next.sequence, this.#memory.wholeHead() - geometry.ringEntries));
+      } else if (!this.#check.isThere(ringSlot(entry), next.sequence)) {`,
+    to: `      const entry = load32(ring, next.index);
+      const early = this.#check.isThere(ringSlot(entry), next.sequence);
+      this.#want(next.sequence);
+      if (ringLap(entry) === next.lapBefore) {
+        if (!this.#isWholeWrapBehind()) return TakeOutcome.nothing;
+        this.#skipTo(next.sequence);
+      } else if (ringLap(entry) !== next.lap) {
+        this.#skipTo(Math.max(next.sequence, this.#memory.wholeHead() - geometry.ringEntries));
+      } else if (!early) {`,
+  },
+  {
+    name: 'letting one frame go unpins the one that is wanted next',
+    case: 'hold-queue',
+    file: 'channel/own-pins.ts',
+    from: 'store32(this.#words, PAGE_WORD.pins + pin, word);',
+    to: 'store32(this.#words, PAGE_WORD.pins + this.#ahead, word);',
+  },
+  {
+    name: 'letting a frame go does not pin the next',
+    case: 'queue',
+    file: 'channel/own-pins.ts',
+    from: 'word = publishedWord(this.#wanted);',
+    to: '',
   },
   {
     name: 'a slot is marked without the CAS',
     case: 'late-wrap',
+    file: SLOT_MARKS,
+    from: 'if (!cas32(descriptors, at, seen, this.#writing)) return false;',
+    to: 'Atomics.store(descriptors as unknown as Int32Array, at, this.#writing);',
+  },
+  {
+    name: 'who found a slot marked is not told that it was put back',
+    case: 'put-back',
     file: PUBLISHER,
-    from: 'if (!cas32(descriptors, at, seen, this.#writing)) return LoanRefusal.noSlot;',
-    to: 'store32(descriptors, at, this.#writing);',
+    from: 'if (outcome < 0) this.wake();',
+    to: '',
   },
   {
     name: 'a ring entry is taken without the CAS',
@@ -54,6 +103,35 @@ const CHANNEL_MUTATIONS: readonly Mutation[] = [
     file: PUBLISHER,
     from: 'cas32(ring, index, entry, ringWord(lap, slot))',
     to: '(store32(ring, index, ringWord(lap, slot)), true)',
+  },
+  {
+    name: 'the ring shows a slot before its state says what is in it',
+    case: 'block',
+    file: PUBLISHER,
+    from: `    storeAhead32(descriptors, at, published);
+    // IMPORTANT: the ring entry decides. Whoever moves it from the lap before owns the number; a predecessor that lost its lease
+    // and comes late finds another lap there, and its frame is shown to nobody.
+    if (cas32(ring, index, entry, ringWord(lap, slot))) return PUBLISHED;`,
+    to: `    if (cas32(ring, index, entry, ringWord(lap, slot))) {
+      storeAhead32(descriptors, at, published);
+      return PUBLISHED;
+    }`,
+  },
+  {
+    name: 'the ring shows a slot before its sequence is there',
+    case: 'block',
+    file: PUBLISHER,
+    from: `    writeSequence(memory, slot, sequence);
+    // A plain store will do: nobody else changes the state of a slot that is WRITING while its owner lives.
+    storeAhead32(descriptors, at, published);
+    // IMPORTANT: the ring entry decides. Whoever moves it from the lap before owns the number; a predecessor that lost its lease
+    // and comes late finds another lap there, and its frame is shown to nobody.
+    if (cas32(ring, index, entry, ringWord(lap, slot))) return PUBLISHED;`,
+    to: `    storeAhead32(descriptors, at, published);
+    if (cas32(ring, index, entry, ringWord(lap, slot))) {
+      writeSequence(memory, slot, sequence);
+      return PUBLISHED;
+    }`,
   },
   {
     name: 'a late head goes back',
@@ -65,15 +143,15 @@ const CHANNEL_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a slot that a predecessor is just publishing is taken',
     case: 'late-predecessor',
-    file: PUBLISHER,
+    file: SLOT_MARKS,
     from: 'if (pending || (',
     to: 'if ((',
   },
   {
     name: 'a slot is taken from a predecessor that is still writing it',
     case: 'late-predecessor',
-    file: PUBLISHER,
-    from: 'if (!lock.isGone(writerIndex(seen), writerGeneration(seen))) return LoanRefusal.noSlot;',
+    file: SLOT_MARKS,
+    from: 'if (!lock.isGone(writerIndex(seen), writerGeneration(seen))) return false;',
     to: '',
   },
   {
@@ -84,12 +162,19 @@ const CHANNEL_MUTATIONS: readonly Mutation[] = [
     to: 'claimed.ring(); store32(words, PAGE_WORD.armed, 0);',
   },
   {
-    name: 'a publisher that waits is not rung',
+    name: 'a publisher that waits is not rung when a frame is let go',
     case: 'block',
     file: SUBSCRIBER,
-    from: `    this.#pins.release(slot, this.#cursor);
+    from: `    this.#pins.release(slot, this.cursor);
     this.#wakePublisher();`,
-    to: '    this.#pins.release(slot, this.#cursor);',
+    to: '    this.#pins.release(slot, this.cursor);',
+  },
+  {
+    name: 'a publisher that waits is not rung by one who takes only the newest',
+    case: 'block-stopped',
+    file: SUBSCRIBER,
+    from: 'if (!this.#memory.geometry.block) return;',
+    to: 'if (!this.#memory.geometry.block || this.#latest) return;',
   },
 ];
 

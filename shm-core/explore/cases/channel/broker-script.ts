@@ -39,10 +39,15 @@ export function dismiss(code: CodeUnderTest, world: World, { name, index }: Chan
 }
 
 /** Lets a subscriber in at any moment, as BrokerMapping does: its cursor is stored once more when publishers can see it. */
-export function admit(code: CodeUnderTest, world: World, plan: ChannelPlan, seat: ChannelSeat): void {
+export function admit(
+  code: CodeUnderTest,
+  world: World,
+  plan: ChannelPlan,
+  { seat, history }: { seat: ChannelSeat; history: number },
+): void {
   const memory = openChannel(code, world, plan);
   const page = new code.ParticipantPage(world.range(`page.${seat.name}`));
   letIn(memory.lock, seat, plan);
-  page.moveCursor(low32(memory.wholeHead()));
+  page.moveCursor(low32(memory.wholeHead() - history));
   world.store(joinedOf(seat.name), 1);
 }

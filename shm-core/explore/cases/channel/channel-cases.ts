@@ -20,7 +20,7 @@ export const CHANNEL_CASES: readonly ExplorerCase[] = [
     publishers: [5],
     subscribers: [QUEUE, LATEST],
   }),
-  channelCase('put-back', 'a publisher finds every slot pinned while a subscriber moves along', 2, {
+  channelCase('put-back', 'a publisher finds every slot pinned while a subscriber moves along', 3, {
     publishers: [1],
     subscribers: [QUEUE, LATEST],
     published: 3,
@@ -51,6 +51,11 @@ export const CHANNEL_CASES: readonly ExplorerCase[] = [
     subscribers: [QUEUE, LATEST],
     block: true,
   }),
+  channelCase('block-stopped', 'a publisher waits for a pin to move on, and for one who has stopped reading', 2, {
+    publishers: [4],
+    subscribers: [{ mode: 'queue', stopsAfter: 1 }, LATEST],
+    block: true,
+  }),
   channelCase('hold-queue', 'a subscriber holds a frame while it takes the next', 3, {
     publishers: [5],
     subscribers: [{ mode: 'queue', pins: 2 }],
@@ -77,9 +82,9 @@ export const CHANNEL_CASES: readonly ExplorerCase[] = [
     subscribers: [{ mode: 'queue', leaves: 'late' }],
     block: true,
   }),
-  channelCase('join', 'a subscriber is let in while a publisher marks and publishes', EVERY, {
+  channelCase('join', 'a subscriber is let in while a publisher marks and publishes', 3, {
     publishers: [4],
-    subscribers: [{ mode: 'queue', joins: true }],
+    subscribers: [{ mode: 'queue', joins: true, history: 3 }],
     published: 3,
   }),
   channelCase('batch', 'a publisher borrows and publishes two frames at a time', EVERY, {

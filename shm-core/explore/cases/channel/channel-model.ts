@@ -18,6 +18,10 @@ export interface SubscriberPart {
   readonly leaves?: Leaving;
   /** It is let in at any step. */
   readonly joins?: boolean;
+  /** Frames from before the join that it is granted. */
+  readonly history?: number;
+  /** After so many frames it touches nothing more. */
+  readonly stopsAfter?: number;
 }
 
 export interface ChannelCase {
@@ -38,8 +42,10 @@ export interface ChannelCase {
 
 interface Cast {
   readonly publishers: readonly ChannelSeat[];
-  readonly subscribers: readonly (ChannelSeat & SubscriberPart & { readonly pins: number; readonly joins: boolean })[];
+  readonly subscribers: readonly (ChannelSeat & SubscriberPart & { readonly history: number })[];
 }
+
+const EVERY_FRAME = Number.POSITIVE_INFINITY;
 
 type CastSubscriber = Cast['subscribers'][number];
 
@@ -74,6 +80,7 @@ function castOf({ publishers, subscribers }: ChannelCase): Cast {
     subscribers: subscribers.map((part, i) => ({
       pins: 1,
       joins: false,
+      history: 0,
       ...part,
       name: `S${i + 1}`,
       index: first + i,
@@ -93,8 +100,9 @@ function participantsOf(code: CodeUnderTest, channel: ChannelCase, plan: Channel
       const script = (world: World): PublisherReport => runPublisher(code, world, own);
       return { name, script, ...mortal(name, place === 0 ? predecessor : undefined) };
     }),
-    ...cast.subscribers.map(({ name, index: place, mode, leaves }): Participant => {
-      const script = (world: World): never => runSubscriber(code, world, { ...plan, place, mode, rings: 'P1' });
+    ...cast.subscribers.map(({ name, index: place, mode, leaves, history, stopsAfter = EVERY_FRAME }): Participant => {
+      const own = { ...plan, place, mode, history, stopsAfter, rings: 'P1' };
+      const script = (world: World): SubscriberReport => runSubscriber(code, world, own);
       return { name, script, ...mortal(name, leaves) };
     }),
   ];
@@ -104,7 +112,8 @@ function participantsOf(code: CodeUnderTest, channel: ChannelCase, plan: Channel
   for (const seat of cast.subscribers) {
     const { leaves } = seat;
     if (leaves !== undefined) participants.push(broker('broker', (world) => dismiss(code, world, seat, leaves)));
-    if (seat.joins) participants.push(broker('broker', (world) => admit(code, world, plan, seat)));
+    if (seat.joins)
+      participants.push(broker('broker', (world) => admit(code, world, plan, { seat, history: seat.history })));
   }
   return participants;
 }
@@ -126,7 +135,8 @@ function judge(code: CodeUnderTest, state: FinalState, plan: ChannelPlan, cast: 
     const report = ending?.report as SubscriberReport;
     const waitedFor = plan.block && subscriber.mode === 'queue' && subscriber.leaves === undefined;
     const wrong =
-      judgeFrames(report, { published, newest, died, waitedFor }) ?? judgePins(code, state, subscriber, report);
+      judgeFrames(report, subscriber, { published, newest, died, waitedFor }) ??
+      judgePins(code, state, subscriber, report);
     if (wrong !== null) return `${subscriber.name}: ${wrong}`;
   }
   return null;
@@ -142,10 +152,14 @@ interface Published {
 
 function judgeFrames(
   { taken, missed, began, cursor }: SubscriberReport,
+  { history, stopsAfter }: CastSubscriber,
   { published, newest, died, waitedFor }: Published,
 ): string | null {
-  if (cursor < newest) return `a lost wake-up: it sleeps at ${cursor}, and ${newest} is published`;
-  if (taken.length + missed !== cursor - began) {
+  if (cursor < newest && taken.length !== stopsAfter)
+    return `a lost wake-up: it sleeps at ${cursor}, and ${newest} is published`;
+  const unsaid = cursor - began - taken.length - missed;
+  // What is gone of the history when the first frame is taken is nobody's loss.
+  if (unsaid < 0 || unsaid > history) {
     return `took ${taken.length} and missed ${missed} from ${began} to ${cursor}`;
   }
   if (waitedFor && missed > 0) return `missed ${missed} of a publisher that waits`;

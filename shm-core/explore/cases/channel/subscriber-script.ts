@@ -1,6 +1,6 @@
 /**
  * A subscriber, with the real ChannelSubscriber: takes what there is, reads both halves of the payload, lets the oldest go when it holds as
- * many as it may, and sleeps when there is nothing. It ends asleep: whether it has then seen all there was is the final state's to judge.
+ * many as it may, or when nothing comes, and sleeps. It ends asleep: whether it has then seen all there was is the final state's to judge.
  */
 import type { ChannelSubscriber, SubscribeMode } from '../../../src/channel/subscriber.ts';
 import type { CodeUnderTest } from '../../code-under-test.ts';
@@ -11,6 +11,10 @@ import { payloadOf } from './publisher-script.ts';
 export interface SubscriberPlan extends ChannelPlan {
   readonly place: number;
   readonly mode: SubscribeMode;
+  /** Frames from before the join that it is granted. */
+  readonly history: number;
+  /** Frames after which it touches nothing more. */
+  readonly stopsAfter: number;
   /** Name of the publisher whose doorbell it rings. */
   readonly rings: string;
 }
@@ -35,31 +39,40 @@ interface HeldFrame {
 
 const CALL_STEPS_MAX = 90;
 
-export function runSubscriber(code: CodeUnderTest, world: World, plan: SubscriberPlan): never {
+export function runSubscriber(code: CodeUnderTest, world: World, plan: SubscriberPlan): SubscriberReport {
   const own = plan.seats[plan.place];
   if (own === undefined) throw new Error(`there is no seat ${plan.place}`);
   if (own.joins) world.await(joinedOf(own.name));
   const subscriber = new code.ChannelSubscriber(
     openChannel(code, world, plan),
     new code.ParticipantPage(world.range(`page.${own.name}`)),
-    { mode: plan.mode, history: 0, maxPins: own.pins, ringPublisher: () => world.store(bellOf(plan.rings), 1) },
+    {
+      mode: plan.mode,
+      history: plan.history,
+      maxPins: own.pins,
+      ringPublisher: () => world.store(bellOf(plan.rings), 1),
+    },
   );
   const began = subscriber.cursor;
   const taken: [number, number][] = [];
   const held: HeldFrame[] = [];
-  const progress = (stage: string): void => {
+  const report = (): SubscriberReport => {
     const missed = subscriber.lost + subscriber.skipped;
     const sequences = held.map(({ sequence }) => sequence);
-    const report = { taken: [...taken], held: sequences, missed, began, cursor: subscriber.cursor };
-    world.checkpoint({ stage, subscriber, taken, held }, report satisfies SubscriberReport);
+    return { taken: [...taken], held: sequences, missed, began, cursor: subscriber.cursor };
+  };
+  const progress = (stage: string): void => world.checkpoint({ stage, subscriber, taken, held }, report());
+  const nothingYet = (): void => {
+    progress('finds nothing');
+    if (held.length > 0 && world.choose('lets go first', 2) === 1) releaseOldest(world, subscriber, held);
   };
   const sleep = (): void => {
     progress('sleeps');
     world.take(bellOf(own.name));
   };
-  for (;;) {
+  while (taken.length < plan.stopsAfter) {
     progress('begins');
-    const slot = takeOrSleep(code, world, subscriber, sleep);
+    const slot = takeOrSleep(code, world, subscriber, { nothingYet, sleep });
     if (slot < 0) continue;
     const value = readPayload(world, slot);
     const before = taken.at(-1)?.[1] ?? 0;
@@ -68,6 +81,7 @@ export function runSubscriber(code: CodeUnderTest, world: World, plan: Subscribe
     held.push({ slot, sequence: subscriber.cursor, value });
     if (held.length === own.pins) releaseOldest(world, subscriber, held);
   }
+  return report();
 }
 
 function readPayload(world: World, slot: number): number {
@@ -77,19 +91,26 @@ function readPayload(world: World, slot: number): number {
   return value;
 }
 
-/** Looks at it once more if another was taken after it. */
+/** Looks at it once more if it was held for a while. */
 function releaseOldest(world: World, subscriber: ChannelSubscriber, held: HeldFrame[]): void {
   const oldest = held.shift();
   if (oldest === undefined) return;
   const { slot, sequence, value } = oldest;
-  if (held.length > 0) world.assert(readPayload(world, slot) === value, `frame ${sequence} changed while it was held`);
+  if (sequence < subscriber.cursor)
+    world.assert(readPayload(world, slot) === value, `frame ${sequence} changed while it was held`);
   world.call('release', CALL_STEPS_MAX, () => subscriber.release(slot));
 }
 
-function takeOrSleep(code: CodeUnderTest, world: World, subscriber: ChannelSubscriber, sleep: () => void): number {
+function takeOrSleep(
+  code: CodeUnderTest,
+  world: World,
+  subscriber: ChannelSubscriber,
+  { nothingYet, sleep }: { nothingYet: () => void; sleep: () => void },
+): number {
   const take = (): number => world.call('take', CALL_STEPS_MAX, () => subscriber.take());
   const slot = take();
   if (slot !== code.TakeOutcome.nothing) return slot;
+  nothingYet();
   subscriber.arm();
   const again = take();
   if (again === code.TakeOutcome.nothing) sleep();
