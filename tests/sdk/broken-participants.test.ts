@@ -2,7 +2,14 @@
 import { readdirSync } from 'node:fs';
 import { connect } from '@leasehold/client';
 import { type Attachment, SubscribeMode } from '@leasehold/proto';
-import { createLinuxSegmentOs, type MappedRange, type OwnedFd, PARTICIPANT_PAGE } from '@leasehold/shm-core/internal';
+import {
+  createLinuxSegmentOs,
+  MAX_PINS,
+  type MappedRange,
+  type OwnedFd,
+  PARTICIPANT_PAGE,
+  publishedWord,
+} from '@leasehold/shm-core/internal';
 import { expect, it, onTestFinished } from 'vitest';
 import { RawAttach, rawRpc } from '../hostile/raw-client.ts';
 import { sharedBroker } from '../support/shared-broker.ts';
@@ -53,9 +60,9 @@ it('a subscriber that wipes its page before it is claimed stops no publisher, an
   expect([publisher.published, fdCount()]).toEqual([51, before]);
 });
 
-it('a subscriber that pins every slot has none, and who keeps to its number keeps its frame', async () => {
+it('a subscriber that pins every frame keeps one slot, and who keeps to its number keeps its frame', async () => {
   await using broker = await connect({ runtimeDir });
-  const channel = await broker.createChannel('broken/hoarder', { slotBytes: 4096, slots: 8 });
+  const channel = await broker.createChannel('broken/hoarder', { slotBytes: 4096, slots: 4 });
   await using publisher = await channel.openPublisher();
   await using honest = await channel.subscribe({ maxPins: 1 });
   const hoarder = await subscribeByHand('broken/hoarder', 1);
@@ -63,8 +70,11 @@ it('a subscriber that pins every slot has none, and who keeps to its number keep
   first?.bytes.fill(77);
   first?.publish();
   using held = await honest.take();
-  hoarder.words32(PARTICIPANT_PAGE.at.pins, 32).fill(0xffff_ffff);
-  for (let value = 0; value < 40; value += 1) publisher.tryLoan()?.publish();
+  const pins = hoarder.words32(PARTICIPANT_PAGE.at.pins, MAX_PINS);
+  for (let frame = 1; frame <= 40; frame += 1) {
+    for (let ahead = 0; ahead < MAX_PINS; ahead += 1) pins[ahead] = publishedWord(publisher.published + 1 - ahead);
+    publisher.tryLoan()?.publish();
+  }
   expect([publisher.published, publisher.dropped, held?.bytes[0]]).toEqual([41, 0, 77]);
 });
 

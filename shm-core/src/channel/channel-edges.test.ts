@@ -1,6 +1,7 @@
 /** What happens at the edges: ends of streams, nonsense in shared memory, participants that break the rules, numbers that come round. */
 import { describe, expect, it } from 'vitest';
 import { load32, store32 } from '../layout/control-words.ts';
+import { MAX_PINS } from '../layout/regions.ts';
 import { LOCK_WORD } from '../mapping/lock-segment.ts';
 import { PAGE_WORD } from '../mapping/participant-page.ts';
 import { TakeOutcome } from './subscriber.ts';
@@ -61,17 +62,34 @@ describe('an end mark', () => {
 });
 
 describe('a hoarder', () => {
-  it('that pins more than it was admitted for pins nothing, and those who keep to it are safe', async () => {
-    const channel = await InMemoryChannel.create({ slots: 4 });
+  /** Slots that the publisher comes to use while the hoarder's page is full of `pin(i)`, and what the honest one then has. */
+  async function useSlotsBeside(pin: (word: number) => number): Promise<{ used: number[]; held: number }> {
+    const channel = await InMemoryChannel.create({ slots: 5 });
     const publisher = await channel.publisher(0);
     const honest = await channel.subscriber(1);
     await channel.subscriber(2);
     store32(channel.memory.lock.words, LOCK_WORD.maxPins + 2, 1);
-    channel.publish(publisher, 1);
+    for (const value of [1, 2, 3, 4]) channel.publish(publisher, value);
     const held = honest.take();
-    for (const { page } of channel.claim([2])) store32(page.words, PAGE_WORD.pins, -1);
-    for (let value = 2; value <= 20; value += 1) channel.publish(publisher, value);
-    expect(channel.read(held)).toBe(1);
+    for (const { page } of channel.claim([2])) {
+      for (let word = 0; word < MAX_PINS; word += 1) store32(page.words, PAGE_WORD.pins + word, pin(word));
+    }
+    const used = new Set<number>();
+    for (let frame = 0; frame < 20; frame += 1) {
+      const slot = publisher.loan();
+      used.add(slot);
+      publisher.publish(slot, 1);
+    }
+    return { used: [...used].sort(), held: channel.read(held) };
+  }
+
+  it('that pins more frames than it was admitted for keeps as many slots as it was, and those who keep to it are safe', async () => {
+    // Slot 0 is the honest one's, slot 1 has frame 2.
+    expect(await useSlotsBeside((word) => publishedWord(2 + word))).toEqual({ used: [2, 3, 4], held: 1 });
+  });
+
+  it('that writes nonsense into its pins keeps nothing', async () => {
+    expect(await useSlotsBeside((word) => -1 - word)).toEqual({ used: [1, 2, 3, 4], held: 1 });
   });
 });
 
