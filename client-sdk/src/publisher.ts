@@ -166,8 +166,12 @@ export class Publisher implements AsyncDisposable {
     const slots: number[] = [];
     const outcome = this.#orWhyNot(this.#core.loanMany(count, slots));
     if (outcome < 0) this.#countDrop();
-    const loans = slots.map((slot) => this.#loans.open(slot)).filter((loan) => loan !== null);
-    for (let stolen = loans.length; stolen < slots.length; stolen += 1) this.#core.abandon();
+    const loans: Loan[] = [];
+    for (const slot of slots) {
+      const loan = this.#loans.open(slot);
+      if (loan === null) this.#core.abandon();
+      else loans.push(loan);
+    }
     if (loans.length === 0 && slots.length > 0) throw stolenView();
     return loans;
   }
@@ -178,7 +182,7 @@ export class Publisher implements AsyncDisposable {
    */
   publishMany(loans: readonly Loan[], options: readonly (PublishOptions | undefined)[] = []): void {
     this.#core.batch(() => {
-      for (const [place, loan] of loans.entries()) loan.publish(options[place]);
+      for (let place = 0; place < loans.length; place += 1) loans[place]?.publish(options[place]);
     });
   }
 

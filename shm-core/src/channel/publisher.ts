@@ -128,11 +128,11 @@ export class ChannelPublisher {
       const outcome = this.#confirm(slot);
       if (outcome < 0) {
         refusal = outcome;
-        continue;
+      } else {
+        slots.push(slot);
+        this.#lastSlot = slot;
+        given += 1;
       }
-      slots.push(slot);
-      this.#lastSlot = slot;
-      given += 1;
     }
     this.#openLoans += given;
     return given > 0 ? given : refusal;
