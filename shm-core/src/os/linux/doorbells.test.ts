@@ -49,6 +49,17 @@ describe('a doorbell', () => {
     expect(ringer.ring(path, RING)).toBe('rung');
   });
 
+  it('is rung although hundreds of other bells that were rung before have not been answered', () => {
+    const others = Array.from({ length: 600 }, (_, at) => join(directory(), `bell-${at}`));
+    const unanswered = others.map((other) => bindDoorbell(other, 0o600));
+    expect(new Set(others.map((other) => ringer.ring(other, RING)))).toEqual(new Set(['rung']));
+    expect(ringer.ring(path, RING)).toBe('rung');
+    for (const each of unanswered) {
+      expect(drainDoorbell(each, 2)).toBe(1);
+      each.close();
+    }
+  });
+
   it('is drained no further than asked', () => {
     for (let count = 0; count < 5; count += 1) ringer.ring(path, RING);
     expect(drainDoorbell(bell, 3)).toBe(3);

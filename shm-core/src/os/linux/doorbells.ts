@@ -51,19 +51,38 @@ export function openRinger(): Ringer {
 }
 
 class LinuxRinger implements Ringer {
-  readonly #fd: OwnedFd;
+  /** Of all bells that are rung by their path. */
+  #fd: LinuxFd;
   readonly #addresses = new Map<string, Uint8Array | null>();
   readonly #connections = new Map<string, Connection>();
 
-  constructor(fd: OwnedFd) {
+  constructor(fd: LinuxFd) {
     this.#fd = fd;
   }
 
   ring(path: string, payload: Uint8Array): RingOutcome {
     const address = this.#addressOf(path);
     if (address === null || this.#fd.closed) return 'gone';
-    const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    return outcomeOf(libc().sendto(this.#fd.raw, payload, payload.length, flags, address, address.length));
+    const outcome = sendTo(this.#fd, address, payload);
+    return outcome === 'full' ? this.#ringAnew(address, payload) : outcome;
+  }
+
+  /**
+   * What nobody has heard yet counts against the socket that sent it, about 280 rings in all: bells that are never answered
+   * must not silence the others. A socket that has sent nothing tells whether it is the bell that is full.
+   */
+  #ringAnew(address: Uint8Array, payload: Uint8Array): RingOutcome {
+    let fresh: LinuxFd;
+    try {
+      fresh = openSocket(SOCK_DGRAM);
+    } catch {
+      return 'full';
+    }
+    const outcome = sendTo(fresh, address, payload);
+    const replaced = outcome === 'rung' ? this.#fd : fresh;
+    if (outcome === 'rung') this.#fd = fresh;
+    replaced.close();
+    return outcome;
   }
 
   bell(path: string): Bell {
@@ -160,6 +179,12 @@ class Connection {
     this.#fd?.close();
     this.#fd = null;
   }
+}
+
+function sendTo(fd: LinuxFd, address: Uint8Array, payload: Uint8Array): RingOutcome {
+  return outcomeOf(
+    libc().sendto(fd.raw, payload, payload.length, MSG_DONTWAIT | MSG_NOSIGNAL, address, address.length),
+  );
 }
 
 function outcomeOf(sent: number): RingOutcome {
