@@ -34,8 +34,9 @@ export function raiseOpenFilesLimit(wanted: number, root = '/'): OpenFilesLimit 
   const { soft, hard } = openFilesLimit();
   if (soft >= wanted) return { soft, hard };
   const most = Math.min(wanted, systemMax(root));
-  if (hard >= most) setLimit(most, hard);
-  else if (!triedToSet(most) && soft < hard) setLimit(hard, hard);
+  // The kernel refuses a hard limit above its own maximum even to keep it: then all stays as it is.
+  if (hard >= most) triedToSet(most, hard);
+  else if (!triedToSet(most, most) && soft < hard) triedToSet(hard, hard);
   return openFilesLimit();
 }
 
@@ -48,9 +49,9 @@ function systemMax(root: string): number {
   }
 }
 
-function triedToSet(both: number): boolean {
+function triedToSet(soft: number, hard: number): boolean {
   try {
-    setLimit(both, both);
+    setLimit(soft, hard);
     return true;
   } catch (error) {
     if (error instanceof OsError && error.code === 'EPERM') return false;
