@@ -12,14 +12,15 @@ function setUp(callsPerTurn: number) {
   const turns: (() => void)[] = [];
   const calls = new CallTurns(callsPerTurn, (action) => turns.push(action));
   const begun: string[] = [];
-  const ask = ({ session }: { session: Session }, call: string) => calls.run(session, () => void begun.push(call));
+  const ask = ({ session }: { session: Session }, call: string) => calls.run(session, () => begun.push(call) > 0);
   /** What is begun in the next turn. */
   const nextTurn = () => {
     begun.length = 0;
     turns.shift()?.();
     return begun;
   };
-  return { greedy, modest, begun, ask, nextTurn, pendingTurns: () => turns.length };
+  const askAndCancel = ({ session }: { session: Session }) => calls.run(session, () => false);
+  return { greedy, modest, begun, ask, askAndCancel, nextTurn, pendingTurns: () => turns.length };
 }
 
 describe('turns of the event loop', () => {
@@ -52,6 +53,16 @@ describe('turns of the event loop', () => {
     ask(greedy, '4');
     expect(begun).toEqual(['2']);
     expect([...nextTurn(), ...nextTurn()]).toEqual(['3', '4']);
+  });
+
+  it('are not taken by calls that were cancelled meanwhile, however many', () => {
+    const { greedy, begun, ask, askAndCancel, nextTurn } = setUp(2);
+    askAndCancel(greedy);
+    for (const call of ['1', '2']) ask(greedy, call);
+    for (let cancelled = 0; cancelled < 1_000; cancelled += 1) askAndCancel(greedy);
+    ask(greedy, '3');
+    expect(begun).toEqual(['1', '2']);
+    expect(nextTurn()).toEqual(['3']);
   });
 
   it('are counted anew after each, and cost nothing when nobody calls', () => {

@@ -5,13 +5,16 @@
  */
 import type { Session } from '../domain/session.ts';
 
+/** False when there was nothing to begin any more, which takes nothing of the turn. */
+export type BeginCall = () => boolean;
+
 export class CallTurns {
   readonly #callsPerTurn: number;
   readonly #nextTurn: (action: () => void) => void;
   /** How many calls each session has begun in this turn. */
   readonly #begun = new Map<Session, number>();
   #turnEnds = false;
-  readonly #waiting = new Map<Session, (() => void)[]>();
+  readonly #waiting = new Map<Session, BeginCall[]>();
 
   /** `nextTurn` runs its action when whatever came in meanwhile has been looked at. */
   constructor(callsPerTurn: number, nextTurn: (action: () => void) => void = setImmediate) {
@@ -20,7 +23,7 @@ export class CallTurns {
   }
 
   /** Begins a call: now, or in a later turn. `begin` never throws. */
-  run(session: Session, begin: () => void): void {
+  run(session: Session, begin: BeginCall): void {
     this.#endTurnLater();
     const queue = this.#waiting.get(session);
     if (queue !== undefined) {
@@ -32,8 +35,7 @@ export class CallTurns {
       this.#waiting.set(session, [begin]);
       return;
     }
-    this.#begun.set(session, begun + 1);
-    begin();
+    if (begin()) this.#begun.set(session, begun + 1);
   }
 
   #endTurnLater(): void {
@@ -49,10 +51,19 @@ export class CallTurns {
     if (this.#waiting.size === 0) return;
     this.#endTurnLater();
     for (const [session, queue] of [...this.#waiting]) {
-      const begins = queue.splice(0, this.#callsPerTurn);
-      this.#begun.set(session, begins.length);
+      this.#begun.set(session, this.#beginSome(queue));
       if (queue.length === 0) this.#waiting.delete(session);
-      for (const begin of begins) begin();
     }
+  }
+
+  /** Those that were cancelled go all at once: who cancels faster than turns come must not make the queue grow. */
+  #beginSome(queue: BeginCall[]): number {
+    let begun = 0;
+    while (begun < this.#callsPerTurn) {
+      const begin = queue.shift();
+      if (begin === undefined) break;
+      if (begin()) begun += 1;
+    }
+    return begun;
   }
 }

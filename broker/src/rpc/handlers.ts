@@ -52,14 +52,15 @@ function inTurn<Request, Response>(
 ): void {
   answering(context, callback, () => {
     const caller = callerOf(context, call);
-    context.turns.run(caller, () =>
+    context.turns.run(caller, () => {
+      // Of a call that nobody waits for any more nothing happens.
+      if (call.cancelled) return false;
       answering(context, callback, () => {
-        // Whatever was waited for a turn: of a call that nobody waits for any more nothing happens.
-        if (call.cancelled) return;
         if (caller.ended) throw new LeaseholdError('UNAUTHENTICATED', 'The session ended during the call.');
         begin(caller);
-      }),
-    );
+      });
+      return true;
+    });
   });
 }
 
