@@ -66,6 +66,14 @@ describe('a doorbell', () => {
     expect([wakes(counters), heard]).toEqual([[1, 1, 1], 1]);
   });
 
+  it('wakes everybody once by any number of rings that name nobody: whoever forges them gets no more done', () => {
+    const counters = sleepers(3);
+    for (let rings = 0; rings < doorbellQueueRings() - 2; rings += 1) ring(ringPayload(8n, rings));
+    ring(ringPayload(7n, 1));
+    doorbell.hear();
+    expect(wakes(counters)).toEqual([1, 2, 1]);
+  });
+
   it('wakes everybody when its queue may have been full: another ring may have been turned away', () => {
     const counters = sleepers(3);
     for (let rings = 0; rings < doorbellQueueRings() - 1; rings += 1) ring(ringPayload(7n, 1));

@@ -14,6 +14,9 @@ const RINGS_PER_TURN = 64;
 /** Why a waiter was woken. */
 export type Woken = 'rung' | 'bound' | 'aborted';
 
+/** `unnamed`: a ring that is for nobody known here, and so for everybody. */
+type Heard = 'nothing' | 'named' | 'unnamed';
+
 /** Whom a ring may be for. */
 export interface Sleeper {
   /** Looks whether there is something. Never throws. @returns whether somebody still waits */
@@ -47,39 +50,46 @@ export class Doorbell {
 
   /** One ring only, and its sleeper runs: whether there are more is asked when he has. It is a system call that he need not wait for. */
   readonly #onReadable = (): void => {
-    if (this.#hearOne()) setImmediate(this.#hearRest);
+    const heard = this.#hearOne();
+    if (heard === 'unnamed') this.wakeAll();
+    if (heard !== 'nothing') setImmediate(this.#hearRest);
   };
 
   readonly #hearRest = (): void => {
     if (!this.#fd.closed) this.hear();
   };
 
-  /** Takes the rings that are there, and wakes whom they are for. Does not wait. */
+  /** Takes the rings that are there, and wakes whom they are for; everybody once, however many name nobody. Does not wait. */
   hear(): void {
-    for (let taken = 0; taken < RINGS_PER_TURN; taken += 1) if (!this.#hearOne()) return;
+    let everybody = false;
+    for (let taken = 0; taken < RINGS_PER_TURN; taken += 1) {
+      const heard = this.#hearOne();
+      if (heard === 'nothing') {
+        if (everybody) this.wakeAll();
+        return;
+      }
+      if (heard === 'unnamed') everybody = true;
+    }
     this.#rings = 0;
     this.wakeAll();
   }
 
-  #hearOne(): boolean {
+  /** Takes one ring, and wakes whom it names. */
+  #hearOne(): Heard {
     const bytes = this.#ear.hear();
     if (bytes < 0) {
       // The queue may have been full in between, and turned a ring away.
       const maybeFull = this.#rings >= this.#queueRings;
       this.#rings = 0;
       if (maybeFull) this.wakeAll();
-      return false;
+      return 'nothing';
     }
     this.#rings += 1;
-    this.#wakeNamed(bytes);
-    return true;
-  }
-
-  #wakeNamed(bytes: number): void {
+    if (bytes < RING_PAYLOAD_BYTES) return 'unnamed';
     const { words } = this.#ear;
-    const named = bytes < RING_PAYLOAD_BYTES ? undefined : this.#sleepers.get(receivedRingKey(words));
+    const named = this.#sleepers.get(receivedRingKey(words));
     if (named !== undefined) for (const sleeper of named) sleeper.wake();
-    else if (bytes < RING_PAYLOAD_BYTES || words[2] !== WHOEVER_PUBLISHES) this.wakeAll();
+    return named === undefined && words[2] !== WHOEVER_PUBLISHES ? 'unnamed' : 'named';
   }
 
   /**
