@@ -153,6 +153,19 @@ describe.each(WaitStrategies)('a wait for a frame (%s)', (strategy) => {
     }
   });
 
+  it('lets its signal be aborted by another turn, although there is always a frame', async () => {
+    const { source, waits } = waitsOf(strategy);
+    const controller = new AbortController();
+    setImmediate(() => controller.abort());
+    const takeAll = async (): Promise<void> => {
+      for (let taken = 0; taken < 100_000; taken += 1) {
+        source.frames.push(frame(taken));
+        await waits.take({ signal: controller.signal });
+      }
+    };
+    await expect(takeAll()).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
   it('with the whole thread takes what is there, ends with null, and keeps its bounds', () => {
     const { source, waits } = waitsOf(strategy);
     source.frames.push(frame(1), ENDED);

@@ -46,7 +46,7 @@ export class FrameWaits<F extends object> implements Sleeper {
   take(options?: WaitOptions): Promise<F | null> {
     try {
       const limits = options === undefined ? null : new Limits(options);
-      if (this.#pending.length === 0 && (this.#looksLeft > 0 || limits !== null)) {
+      if (this.#pending.length === 0 && (this.#looksLeft > 0 || limits?.leftMs === 0)) {
         const found = this.#lookAround();
         if (found !== null) return Promise.resolve(found === ENDED ? null : found);
       }
