@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { bindDoorbell } from '@leasehold/shm-core/internal';
+import { bindDoorbell, openRinger } from '@leasehold/shm-core/internal';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Doorbell } from './doorbell.ts';
 import type { SourceState } from './frame-source.ts';
@@ -164,6 +164,29 @@ describe('a wait set', () => {
       expect(waits).toBeLessThan(100_000);
       expect(await set.wait()).toEqual([first]);
     }
+  });
+
+  it('that is only looked at, without waiting, tells of frames every time', async () => {
+    const { set, first } = setOf(1);
+    first.now = 'frames';
+    for (let polls = 0; polls < 200; polls += 1) expect(await set.wait({ timeoutMs: 0 })).toEqual([first]);
+  });
+
+  it('whose timeout is over hears first what was rung while the event loop stood still', async () => {
+    const { set, first } = setOf(1);
+    doorbell.enter(1n, 0, {
+      wake: () => {
+        first.ring('frames');
+        return false;
+      },
+    });
+    const waiting = set.wait({ timeoutMs: 1 });
+    const ringer = openRinger();
+    ringer.ring(join(directory, 'bell'), new Uint8Array(0));
+    ringer.close();
+    const until = performance.now() + 5;
+    while (performance.now() < until);
+    expect(await waiting).toEqual([first]);
   });
 
   it('is a loop, until it is empty or closed', async () => {
