@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..');
 /** The pools of large pages, settings of the kernel, memory that others may take meanwhile. */
 const OF_THE_MACHINE = /support\/large-pages|\bavailableBytes\(|\/sys\/|\/proc\/(sys|meminfo|loadavg)|nr_hugepages/;
 
-it('tests that use what the machine has only once are in a directory of ALONE', () => {
+it('tests that use what the machine has only once are in ALONE', () => {
   const alone = new Set(globSync(ALONE, { cwd: root }));
   const others = globSync('tests/**/*.test.ts', { cwd: root }).filter((file) => !alone.has(file));
   const misplaced = others.flatMap((file) => {

@@ -64,7 +64,7 @@ describe('when the holder of an exclusive lease is killed', () => {
       const [next] = await Promise.all([standIn(), killed(each.worker)]);
       line.add(next);
     }
-  }, 300_000);
+  });
 
   it('everybody is told, readers too, until a writer has declared the data good', async () => {
     const { mapping } = await openMapping('crash/lease-dirty');

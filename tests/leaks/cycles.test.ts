@@ -43,4 +43,4 @@ it('2,000 cycles of connect, create, attach, publish, take, close, and 8,000 on 
   for (let i = 0; i < CHUNKS_ON_ONE_CONNECTION; i += 1) last = await chunk('on-one-connection');
   expectLevel('the client', warm.client, last.client);
   expectLevel('the broker', warm.broker, last.broker);
-}, 300_000);
+}, 900_000);
