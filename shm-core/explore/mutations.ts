@@ -22,8 +22,15 @@ const CHANNEL_MUTATIONS: readonly Mutation[] = [
     name: 'no second look at the pins after the mark',
     case: 'queue',
     file: SLOT_MARKS,
-    from: 'else if (this.#pins.pinned(seen)) refusal = LoanRefusal.noSlot;',
+    from: 'else if (this.#pins.pinned(this.#frameIn(slot, seen))) refusal = LoanRefusal.noSlot;',
     to: '',
+  },
+  {
+    name: 'a slot whose marker is gone counts as empty',
+    case: 'killed-wrap',
+    file: SLOT_MARKS,
+    from: 'return isWriting(seen) ? publishedWord(descriptorSequenceLow(this.#memory, slot)) : seen;',
+    to: 'return isWriting(seen) ? FREE : seen;',
   },
   {
     name: 'nobody looks after the mark who has joined',

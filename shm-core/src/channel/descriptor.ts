@@ -103,6 +103,9 @@ export function hasSequence(memory: ChannelMemory, slot: number, sequence: numbe
   return loadStable32(words, index) === low32(sequence) && loadStable32(words, index + 1) === high32(sequence);
 }
 
+/** The low half of the sequence of the frame that was described last; 0: there was none. */
+export const descriptorSequenceLow = (memory: ChannelMemory, slot: number): number =>
+  loadStable32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.sequence);
 export const descriptorFlags = (memory: ChannelMemory, slot: number): number =>
   loadStable32(memory.descriptors, slot * DESCRIPTOR_WORDS + word.flags);
 export const descriptorTokenLow = (memory: ChannelMemory, slot: number): number =>

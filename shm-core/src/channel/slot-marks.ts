@@ -6,9 +6,10 @@
 import { cas32, peek32 } from '../layout/control-words.ts';
 import type { ParticipantPages } from '../mapping/participant-pages.ts';
 import type { ChannelMemory } from './channel-memory.ts';
+import { descriptorSequenceLow } from './descriptor.ts';
 import type { HeldLease } from './held-lease.ts';
 import { Pins } from './pins.ts';
-import { aheadOf, FREE, isPublished, isWriting, writerGeneration, writerIndex } from './words.ts';
+import { aheadOf, FREE, isPublished, isWriting, publishedWord, writerGeneration, writerIndex } from './words.ts';
 
 /** Why `loan` gave no slot. All are negative, slots are not. */
 export const LoanRefusal = {
@@ -45,20 +46,17 @@ export class SlotMarks {
   mark(slot: number, next: number, unreadFrom: number): boolean {
     const { descriptors, lock, geometry } = this.#memory;
     const at = this.#memory.stateAt(slot);
-    let seen = peek32(descriptors, at);
+    const seen = peek32(descriptors, at);
     if (isWriting(seen)) {
       if (!lock.isGone(writerIndex(seen), writerGeneration(seen))) return false;
-      if (!cas32(descriptors, at, seen, FREE)) return false;
-      seen = FREE;
-    }
-    if (isPublished(seen)) {
+    } else if (isPublished(seen)) {
       const ahead = aheadOf(seen, next);
       // A predecessor is just publishing it; or somebody has yet to read it. Farther ahead than there are slots is a frame so old
       // that its number has come round.
       const pending = ahead >= 0 && ahead <= geometry.slots;
       if (pending || (ahead < 0 && next + ahead >= unreadFrom)) return false;
     }
-    if (this.#pins.seemsPinned(seen)) return false;
+    if (this.#pins.seemsPinned(this.#frameIn(slot, seen))) return false;
     if (!cas32(descriptors, at, seen, this.#writing)) return false;
     this.#seen[slot] = seen;
     return true;
@@ -74,11 +72,20 @@ export class SlotMarks {
     const seen = this.#seen[slot] as number;
     let refusal: number = slot;
     if (!this.#pages.refresh()) refusal = this.pageMissing();
-    else if (this.#pins.pinned(seen)) refusal = LoanRefusal.noSlot;
+    else if (this.#pins.pinned(this.#frameIn(slot, seen))) refusal = LoanRefusal.noSlot;
     else if (!this.#lease.isHeld) refusal = LoanRefusal.lost;
     if (refusal !== slot) cas32(this.#memory.descriptors, this.#memory.stateAt(slot), this.#writing, seen);
     this.#seen[slot] = 0;
     return refusal;
+  }
+
+  /**
+   * The state word of the frame that is in a slot, of which `seen` was the state.
+   * IMPORTANT: who marked it and is gone may have been killed before he looked at the pins. The frame is still in the slot then, perhaps
+   * with a reader, and only the descriptor still says which it is: its sequence is not changed before the pins have been looked at.
+   */
+  #frameIn(slot: number, seen: number): number {
+    return isWriting(seen) ? publishedWord(descriptorSequenceLow(this.#memory, slot)) : seen;
   }
 
   /** To one whose lease has ended the broker gives no pages any more: that is what it is told then. */

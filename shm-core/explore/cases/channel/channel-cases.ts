@@ -41,6 +41,12 @@ export const CHANNEL_CASES: readonly ExplorerCase[] = [
     subscribers: [QUEUE],
     predecessor: 'killed',
   }),
+  channelCase('killed-wrap', 'the same, where every slot holds a frame', 3, {
+    publishers: [1, 2],
+    subscribers: [QUEUE],
+    predecessor: 'killed',
+    published: 3,
+  }),
   channelCase('block', 'a publisher waits for a subscriber', EVERY, {
     publishers: [6],
     subscribers: [QUEUE],
