@@ -1,9 +1,11 @@
 /** Whether a frame is pinned, by any other participant of a channel. */
-import { type ControlWords, load32, peek32 } from '../layout/control-words.ts';
+import { type ControlWords, peek32 } from '../layout/control-words.ts';
 import { MAX_PINS } from '../layout/regions.ts';
 import type { LockSegment } from '../mapping/lock-segment.ts';
 import { PAGE_WORD } from '../mapping/participant-page.ts';
 import type { ClaimedPage, ParticipantPages } from '../mapping/participant-pages.ts';
+
+const FIRST_PIN = PAGE_WORD.pins;
 
 interface PinnedPage {
   readonly words: ControlWords;
@@ -22,22 +24,15 @@ export class Pins {
     this.#others = others;
   }
 
-  /** Whether somebody has pinned the frame whose state word is `state`. Nobody pins a slot that is free. */
+  /**
+   * Whether somebody has pinned the frame whose state word is `state`. Nobody pins a slot that is free. Plain looks: what they say after a
+   * mark holds if an `Atomics` load, as of `ParticipantPages.refresh`, lies between the two.
+   */
   pinned(state: number): boolean {
     if (state === 0) return false;
     if (this.#known !== this.#others.pages) this.#look();
     for (const { words, end } of this.#pages) {
-      for (let word = PAGE_WORD.pins; word < end; word += 1) if (load32(words, word) === state) return true;
-    }
-    return false;
-  }
-
-  /** A plain look, before anything is marked: what it says is looked at again after the mark. */
-  seemsPinned(state: number): boolean {
-    if (state === 0) return false;
-    if (this.#known !== this.#others.pages) this.#look();
-    for (const { words, end } of this.#pages) {
-      for (let word = PAGE_WORD.pins; word < end; word += 1) if (peek32(words, word) === state) return true;
+      for (let word = FIRST_PIN; word < end; word += 1) if (peek32(words, word) === state) return true;
     }
     return false;
   }
@@ -45,8 +40,8 @@ export class Pins {
   #look(): void {
     this.#known = this.#others.pages;
     this.#pages = this.#known
-      .map(({ index, page }) => ({ words: page.words, end: PAGE_WORD.pins + this.#pinsOf(index) }))
-      .filter(({ end }) => end > PAGE_WORD.pins);
+      .map(({ index, page }) => ({ words: page.words, end: FIRST_PIN + this.#pinsOf(index) }))
+      .filter(({ end }) => end > FIRST_PIN);
   }
 
   #pinsOf(index: number): number {

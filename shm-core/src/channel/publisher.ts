@@ -296,12 +296,15 @@ export class ChannelPublisher {
     this.#memory.raiseEra(eraOf(sequence));
   }
 
-  /** Rings every subscriber that sleeps. IMPORTANT: clear first, ring second, or a ring between the two is lost. */
+  /**
+   * Rings every subscriber that sleeps. IMPORTANT: clear first, ring second, or a ring between the two is lost. `refresh` has loaded
+   * `membership` by `Atomics` since the frame was in the ring: the plain look at `armed` is not older than that.
+   */
   wake(): void {
     this.#pages.refresh();
     for (const claimed of this.#pages.pages) {
       const { words } = claimed.page;
-      if (load32(words, PAGE_WORD.armed) !== 1) continue;
+      if (peek32(words, PAGE_WORD.armed) !== 1) continue;
       if (cas32(words, PAGE_WORD.armed, 1, 0)) claimed.ring();
     }
   }

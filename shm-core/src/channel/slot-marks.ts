@@ -56,7 +56,7 @@ export class SlotMarks {
       const pending = ahead >= 0 && ahead <= geometry.slots;
       if (pending || (ahead < 0 && next + ahead >= unreadFrom)) return false;
     }
-    if (this.#pins.seemsPinned(this.#frameIn(slot, seen))) return false;
+    if (this.#pins.pinned(this.#frameIn(slot, seen))) return false;
     if (!cas32(descriptors, at, seen, this.#writing)) return false;
     this.#seen[slot] = seen;
     return true;
@@ -66,7 +66,7 @@ export class SlotMarks {
    * After `mark`: the slot, or a `LoanRefusal`, and then it has been put back.
    * IMPORTANT: pins are looked at again after the mark, of everyone who may have joined before it. A subscriber pins, then looks
    * at the state; with the mark first and this look second at least one of the two sees the other, and no frame is overwritten
-   * under a reader.
+   * under a reader. The look is plain: `refresh` has loaded `membership` since the mark, by `Atomics`, and it is not older than that.
    */
   confirm(slot: number): number {
     const seen = this.#seen[slot] as number;
