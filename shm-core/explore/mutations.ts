@@ -347,10 +347,10 @@ const LOCK_MUTATIONS: readonly Mutation[] = [
 const PLAIN_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a control word is loaded without Atomics',
-    case: 'latest',
-    file: 'layout/control-words.ts',
-    from: 'Atomics.load(narrow(words), index)',
-    to: '(narrow(words)[index] ?? 0)',
+    case: 'come-round',
+    file: SUBSCRIBER,
+    from: 'load32(page.words, PAGE_WORD.cursor)',
+    to: '((page.words as unknown as Int32Array)[PAGE_WORD.cursor] ?? 0)',
   },
   {
     name: 'a control word is stored without Atomics',

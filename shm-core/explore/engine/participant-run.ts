@@ -215,9 +215,9 @@ export class ParticipantRun {
     if (before === undefined || (before.label === operation.label && before.words[0] === operation.words[0])) return;
     const show = ({ label, words }: Operation): string =>
       `${label} ${words.map((w) => this.#space.nameOf(w)).join(' ')}`;
+    const both = [show(before), show(operation)].sort();
     throw new ViolationError(
-      `from the same results came "${show(before)}" and then "${show(operation)}": a control word was loaded without Atomics, ` +
-        'or the script is not deterministic',
+      `from the same results came both "${both.join('" and "')}": a control word was loaded without Atomics, or the script is not deterministic`,
     );
   }
 
