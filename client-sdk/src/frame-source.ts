@@ -21,9 +21,8 @@ export interface FrameSource<F extends object> extends SessionEnd {
   lookBlocking(): Found<F> | null;
   /** When the frame that `look` found last was published, ns of CLOCK_MONOTONIC. */
   publishedNs(): number;
-  /** Asks to be rung at the next frame; look again after it. Counted. */
+  /** Asks to be rung at the next frame; look again after it. Counted. Like `disarm`, it does nothing once its memory is unmapped. */
   arm(): void;
-  /** Does nothing once its memory is unmapped. */
   disarm(): void;
   /** Whether `look` would find something, or has something to say. Takes nothing. */
   state(): SourceState;

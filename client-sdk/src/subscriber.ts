@@ -219,7 +219,9 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
       look: () => this.#look(),
       lookBlocking: () => this.tryTake() ?? (core.ended ? ENDED : null),
       publishedNs: () => descriptorPublishedNs(this.#memory, this.#newestSlot),
-      arm: () => core.arm(),
+      arm: () => {
+        if (!this.#closed) core.arm();
+      },
       disarm: () => {
         if (!this.#closed) core.disarm();
       },

@@ -155,4 +155,20 @@ describe('a set of subscriptions', () => {
     const stranger = await other.subscribe('set/7');
     expect(() => set.add(stranger)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
+
+  it('reports those that were closed before anybody waited, or before they were added', async () => {
+    await using broker = await connect({ runtimeDir });
+    using set = broker.waitSet();
+    const channel = await broker.createChannel('set/closed', { slotBytes: 64, slots: 16, pages: 'never' });
+    const subscribers = [await channel.subscribe(), await channel.subscribe(), await channel.subscribe()] as const;
+    const [first, second, third] = subscribers;
+    set.add(first).add(second);
+    await first.close();
+    expect(await set.wait()).toEqual([first]);
+    await second.close();
+    expect(set.waitSync()).toEqual([second]);
+    await third.close();
+    expect(await set.add(third).wait()).toEqual([third]);
+    expect(set.size).toBe(0);
+  });
 });
