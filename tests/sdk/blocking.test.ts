@@ -62,6 +62,14 @@ describe('a worker thread', () => {
     expect(await thread.terminate()).toBe(1);
   });
 
+  it('that is ended from outside takes its session along: nobody waits for its subscription', async () => {
+    await using broker = await connect({ runtimeDir });
+    await using publisher = await publisherOf(broker, 'thread/killed');
+    const { thread } = await taker({ runtimeDir, names: ['thread/killed'], wait: 'park' });
+    await thread.terminate();
+    await publish(publisher, 5 * SPEC.slots);
+  });
+
   it.each([1, 2])('that sleeps on %d channels notices that the broker is gone', async (channels) => {
     const own = await startBroker();
     const broker = await connect({ runtimeDir: own.runtimeDir });

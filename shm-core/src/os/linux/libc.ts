@@ -26,6 +26,7 @@ export interface Libc {
   ftruncate(fd: number, bytes: number): number;
   getpagesize(): number;
   /** `limit`: soft, then hard. */
+  dup3(from: number, to: number, flags: number): number;
   getrlimit(resource: number, limit: BigUint64Array): number;
   getsockopt(fd: number, level: number, option: number, value: Uint8Array, valueBytes: Uint32Array): number;
   listen(fd: number, backlog: number): number;
@@ -91,6 +92,7 @@ function declare(): Libc {
     flock: library.func('int flock(int fd, int operation)'),
     ftruncate: library.func('int ftruncate(int fd, int64_t bytes)'),
     getpagesize: library.func('int getpagesize(void)'),
+    dup3: library.func('int dup3(int from, int to, int flags)'),
     getrlimit: library.func('int getrlimit(int resource, void *limit)'),
     getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *valueBytes)'),
     listen: library.func('int listen(int fd, int backlog)'),
