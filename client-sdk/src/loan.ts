@@ -70,7 +70,7 @@ export class Loan implements Disposable {
    *   VIEW_STOLEN; CLOSED.
    */
   publish(options?: PublishOptions): void {
-    if (this.#over) throw this.#revoked ?? new LeaseholdError('CLOSED', 'this loan was published or discarded already');
+    this.#checkOpen();
     if (options === undefined) {
       this.#over = true;
       this.#sequence = this.#owner.publish(this.#slot, this.#slotBytes, NO_FIELDS);
@@ -88,8 +88,14 @@ export class Loan implements Disposable {
       );
     }
     const fields = fieldsFrom(options);
+    // Reading options may have run somebody's code, and that may have ended the loan.
+    this.#checkOpen();
     this.#over = true;
     this.#sequence = this.#owner.publish(this.#slot, payloadBytes, fields);
+  }
+
+  #checkOpen(): void {
+    if (this.#over) throw this.#revoked ?? new LeaseholdError('CLOSED', 'this loan was published or discarded already');
   }
 
   /** Gives the slot back; nobody sees it. Idempotent, nothing after `publish`. @throws LeaseholdError VIEW_STOLEN. */
@@ -122,18 +128,25 @@ function fieldsFrom(options: PublishOptions): FrameFields {
   const { capturedNs, width, height, strideBytes, fourcc, metadata } = options;
   const plain = capturedNs === undefined && width === undefined && height === undefined;
   if (plain && strideBytes === undefined && fourcc === undefined && metadata === undefined) return NO_FIELDS;
-  if (metadata !== undefined && metadata.length > METADATA_BYTES_MAX) {
-    throw new LeaseholdError('INVALID_ARGUMENT', `metadata may have ${METADATA_BYTES_MAX} B, not ${metadata.length}`);
-  }
   return {
     capturedNs: capturedNs === undefined ? 0 : checkedNumber('capturedNs', Number(capturedNs), Number.MAX_SAFE_INTEGER),
     width: width === undefined ? 0 : checkedNumber('width', width, U32_HALF_MAX),
     height: height === undefined ? 0 : checkedNumber('height', height, U32_HALF_MAX),
     strideBytes: strideBytes === undefined ? 0 : checkedNumber('strideBytes', strideBytes, U32_HALF_MAX),
     fourcc: fourcc === undefined ? 0 : fourccNumber(fourcc),
-    // A copy: it may be a part of the loan’s own bytes, which could be written to before they are read.
-    metadata: metadata === undefined ? null : metadata.slice(),
+    metadata: metadata === undefined ? null : checkedMetadata(metadata),
   };
+}
+
+/** A copy: it may be a part of the loan’s own bytes, which could be written to before they are read. */
+function checkedMetadata(metadata: Uint8Array): Uint8Array {
+  if (!(metadata instanceof Uint8Array)) {
+    throw new LeaseholdError('INVALID_ARGUMENT', `metadata must be a Uint8Array, not ${String(metadata)}`);
+  }
+  if (metadata.length > METADATA_BYTES_MAX) {
+    throw new LeaseholdError('INVALID_ARGUMENT', `metadata may have ${METADATA_BYTES_MAX} B, not ${metadata.length}`);
+  }
+  return new Uint8Array(metadata);
 }
 
 function checkedNumber(what: string, value: number, max: number): number {
