@@ -219,12 +219,8 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
       look: () => this.#look(),
       lookBlocking: () => this.tryTake() ?? (core.ended ? ENDED : null),
       publishedNs: () => descriptorPublishedNs(this.#memory, this.#newestSlot),
-      arm: () => {
-        if (!this.#closed) core.arm();
-      },
-      disarm: () => {
-        if (!this.#closed) core.disarm();
-      },
+      arm: () => void (this.#closed || core.arm()),
+      disarm: () => void (this.#closed || core.disarm()),
       state: () => this.#state(),
       ...sessionEnd(this.#session),
     };
