@@ -143,7 +143,7 @@ export class Publisher implements AsyncDisposable {
     if (this.#loans.count + more > this.#maxLoans) {
       throw new LeaseholdError(
         'INVALID_STATE',
-        `${this.#loans.count} loans are open, and the channel was created with maxLoans ${this.#maxLoans}`,
+        `${this.#loans.count} loans are open, ${more} more would be past the maxLoans ${this.#maxLoans} of the channel: publish or discard some`,
       );
     }
     if (this.#finishing) throw new LeaseholdError('INVALID_STATE', `the stream on ${this.channel.name} was finished`);
@@ -181,6 +181,7 @@ export class Publisher implements AsyncDisposable {
    * @throws LeaseholdError as `Loan.publish`: those before the one that failed are published, those after it are still open.
    */
   publishMany(loans: readonly Loan[], options: readonly (PublishOptions | undefined)[] = []): void {
+    this.#checkOpen();
     this.#core.batch(() => {
       for (let place = 0; place < loans.length; place += 1) loans[place]?.publish(options[place]);
     });

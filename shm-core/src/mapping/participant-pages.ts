@@ -25,6 +25,7 @@ export class ParticipantPages {
   readonly #ownIndex: number;
   #claimed = new Map<number, ClaimedPage>();
   #membership: number | null = null;
+  #released = false;
   /** Live participants other than the one whose picture this is. */
   pages: readonly ClaimedPage[] = [];
 
@@ -44,6 +45,8 @@ export class ParticipantPages {
    * that is taken), and look at their words after it. False when a page is missing that a live participant may be using.
    */
   refresh(): boolean {
+    // Its memory may be unmapped already: somebody’s code can close a publisher in the middle of a batch.
+    if (this.#released) return true;
     const { membership } = this.#lock;
     if (membership === this.#membership) return true;
     const live = this.#lock.liveIndices().filter((index) => index !== this.#ownIndex);
@@ -71,8 +74,9 @@ export class ParticipantPages {
     return missing.every((index) => this.#claimed.has(index) || !this.#lock.isLive(index));
   }
 
-  /** Unmaps every page. */
+  /** Unmaps every page, for good: there is nobody from now on. */
   release(): void {
+    this.#released = true;
     for (const claimed of this.#claimed.values()) claimed.release();
     this.#claimed = new Map();
     this.pages = [];
