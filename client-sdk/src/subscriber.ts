@@ -142,8 +142,13 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
   tryTakeMany(max: number): Frame[] {
     const frames: Frame[] = [];
     const most = Math.max(1, Math.min(checkedCount('max', max, 1), this.#maxPins - this.#core.pinned));
-    for (let frame = this.tryTake(); frame !== null; frame = this.tryTake()) {
-      if (frames.push(frame) === most) break;
+    try {
+      for (let frame = this.tryTake(); frame !== null; frame = this.tryTake()) {
+        if (frames.push(frame) === most) break;
+      }
+    } catch (error) {
+      // Nobody else could let go of what was taken already. The next call says what is wrong.
+      if (frames.length === 0) throw error;
     }
     return frames;
   }
@@ -161,8 +166,9 @@ export class Subscriber implements AsyncDisposable, AsyncIterable<Frame> {
     // A publisher was too fast to be caught; what it has left behind is worth another look before anybody sleeps.
     if (slot === TakeOutcome.again) slot = this.#core.take();
     // IMPORTANT: `deleted` is stored after all that a finishing publisher wrote. What was published between the look and the deletion
-    // is found by another look; without it the stream would end, or fail, with frames unread.
-    if (slot === TakeOutcome.nothing && this.#mapping.lock.seemsDeleted) {
+    // is found by another look; without it the stream would end, or fail, with frames unread. The plain look only spares the atomic one,
+    // which the other look cannot overtake.
+    if (slot === TakeOutcome.nothing && this.#mapping.lock.seemsDeleted && this.#mapping.lock.deleted) {
       slot = this.#core.take();
       if (slot === TakeOutcome.nothing) this.#checkAttached();
     }
