@@ -13,22 +13,22 @@ export interface Place {
 export class ParticipantIndices {
   readonly capacity: number;
   readonly #generationLimit: number;
-  /** Generation of the latest owner by index; 0 = never owned. */
-  readonly #generations: number[];
-  readonly #free: Set<number>;
+  /** Generation of the latest owner by index; those after them were never owned. Most mappings have few owners, and there are many mappings. */
+  readonly #generations: number[] = [];
+  /** Those that were owned, in the order in which they came back. */
+  readonly #free: number[] = [];
 
   constructor(capacity: number, generationLimit = GENERATION_LIMIT) {
     this.capacity = capacity;
     this.#generationLimit = generationLimit;
-    this.#generations = new Array<number>(capacity).fill(0);
-    this.#free = new Set(this.#generations.keys());
   }
 
   /** Null when every index is taken or used up. */
   allocate(): Place | null {
-    const [index] = this.#free;
+    // Those that were never owned first: an index rests as long as it can.
+    const fresh = this.#generations.length;
+    const index = fresh < this.capacity ? fresh : this.#free.shift();
     if (index === undefined) return null;
-    this.#free.delete(index);
     const generation = (this.#generations[index] ?? 0) + 1;
     this.#generations[index] = generation;
     return { index, generation };
@@ -36,7 +36,7 @@ export class ParticipantIndices {
 
   /** The owner can no longer touch the mapping. A second call for the same owner changes nothing. */
   free({ index, generation }: Place): void {
-    if (this.#generations[index] !== generation) return;
-    if (generation + 1 < this.#generationLimit) this.#free.add(index);
+    if (this.#generations[index] !== generation || this.#free.includes(index)) return;
+    if (generation + 1 < this.#generationLimit) this.#free.push(index);
   }
 }

@@ -2,8 +2,17 @@
 import { join } from 'node:path';
 import { type Crew, type Member, programPath } from './processes.ts';
 
+export type BrokerQuestion = 'is it serving?' | 'what memory does it have?';
+
+/** After a garbage collection. */
+export interface SettledMemory {
+  readonly residentBytes: number;
+  /** JavaScript objects. */
+  readonly heapBytes: number;
+}
+
 export interface BenchBroker {
-  readonly process: Member<'is it serving?'>;
+  readonly process: Member<BrokerQuestion>;
   readonly runtimeDir: string;
 }
 
@@ -12,7 +21,7 @@ export async function startBroker(crew: Crew, directory: string, args: readonly 
   const runtimeDir = join(directory, 'run');
   const places = ['--runtime-dir', runtimeDir, '--state-dir', join(directory, 'state')];
   const behaviour = ['--http', 'off', '--drain-ms', '1000', '--log-level', 'error'];
-  const broker = crew.start<'is it serving?'>({
+  const broker = crew.start<BrokerQuestion>({
     name: 'broker',
     program: programPath('broker-program.js'),
     args: [...places, ...behaviour, ...args],

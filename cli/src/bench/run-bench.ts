@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { UsageError } from '../program/errors.ts';
 import { startBroker } from './broker-process.ts';
 import { channelsScenarios } from './channels/channels-scenarios.ts';
+import { controlScenarios } from './control/control-scenarios.ts';
+import { scaleScenarios } from './control/scale-scenarios.ts';
 import { fanOutScenarios } from './fan-out/fan-out-scenarios.ts';
 import { handOffScenarios } from './hand-off/hand-off-scenario.ts';
 import { peerId, peerScenarios } from './hand-off/peer-scenario.ts';
@@ -31,6 +33,8 @@ const MAKERS: readonly MakeScenarios[] = [
   fanOutScenarios,
   channelsScenarios,
   leaseScenarios,
+  controlScenarios,
+  scaleScenarios,
 ];
 
 export interface RunOptions {

@@ -106,8 +106,8 @@ export const GOALS: readonly Goal[] = [
   },
   ratioGoal(
     { id: 'lease-rpc', what: 'AcquireLease and ReleaseLease by RPC, against two bare unary calls', limit: 1.2 },
-    'leases/rpc/acquire-release',
-    'leases/rpc/two-bare-calls',
+    'control-plane/leasehold/AcquireLease+ReleaseLease/1',
+    'control-plane/grpc-js/two-calls/1',
   ),
 ];
 
