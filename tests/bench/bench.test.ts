@@ -35,6 +35,17 @@ const STABLE_IDS = [
   'leases/leasehold/try-shared',
   'leases/leasehold/hand-over',
   'leases/leasehold/death',
+  ...[1, 16, 64].flatMap((inFlight) => [
+    `control-plane/leasehold/AcquireLease+ReleaseLease/${inFlight}`,
+    `control-plane/leasehold/CreateMapping/${inFlight}`,
+    `control-plane/grpc-js/one-call/${inFlight}`,
+    `control-plane/grpc-js/two-calls/${inFlight}`,
+  ]),
+  'scale/leasehold/GetMapping/empty',
+  'scale/leasehold/GetMapping/full',
+  'scale/leasehold/heap-per-session',
+  'scale/leasehold/rss-per-mapping',
+  'idle/broker/cpu',
 ];
 
 function checkResult({ id, group, who, unit, value, distribution }: Result): void {
