@@ -38,18 +38,16 @@ export class SlotViews {
     return array !== undefined && array.length === 0 && array.buffer.detached;
   }
 
-  /** Detaches what `open` gave. False when it was stolen. */
+  /** Detaches what `open` gave, or leaves it (`persistent`). False when it was stolen. */
   close(slot: number): boolean {
-    if (!this.fenced) return true;
     const array = this.#arrays[slot];
     if (array === undefined) return true;
-    const { buffer, length } = array;
-    if (buffer.detached) {
-      this.#arrays[slot] = undefined;
+    if (this.isStolen(slot)) {
       this.#giveUp();
       return false;
     }
-    this.#arrays[slot] = new Uint8Array(buffer.transfer(), 0, length);
+    const { buffer, length } = array;
+    if (this.fenced) this.#arrays[slot] = new Uint8Array(buffer.transfer(), 0, length);
     return true;
   }
 
