@@ -43,8 +43,8 @@ const CHANNEL_MUTATIONS: readonly Mutation[] = [
     name: 'only one pin of each subscriber is looked at',
     case: 'hold-queue',
     file: 'channel/pins.ts',
-    from: 'end: PAGE_WORD.pins + this.#pinsOf(index)',
-    to: 'end: PAGE_WORD.pins + Math.min(this.#pinsOf(index), 1)',
+    from: 'end: FIRST_PIN + this.#pinsOf(index)',
+    to: 'end: FIRST_PIN + Math.min(this.#pinsOf(index), 1)',
   },
   {
     name: 'a subscriber that is gone is still waited for',
