@@ -48,6 +48,6 @@ it('what is published as metadata is as long as was checked, whatever its class 
     }
   }
   const { owner, loan } = lend();
-  loan.publish({ metadata: new Growing(3) });
+  loan.publish({ metadata: new Growing(new ArrayBuffer(3)) });
   expect(owner.publish).toHaveBeenCalledWith(5, 100, expect.objectContaining({ metadata: new Uint8Array(3) }));
 });
