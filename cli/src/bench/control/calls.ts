@@ -40,4 +40,4 @@ export const STANDING = 'bench/control/standing';
 export const BYTES = 4_096;
 
 /** Of one round. */
-export const samplesOf = (inFlight: number, quick: boolean): number => (quick ? 4 + 2 * inFlight : 200 + 10 * inFlight);
+export const samplesOf = (inFlight: number, quick: boolean): number => (quick ? 4 + inFlight : 100 + 5 * inFlight);
