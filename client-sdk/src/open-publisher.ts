@@ -15,7 +15,10 @@ export interface OpenPublisherOptions extends WaitOptions {
   readonly failIfHeld?: boolean;
   /** How long the lease outlives a process that hangs, ms; within the broker's bounds. It renews itself. Default: the broker's. */
   readonly ttlMs?: number;
-  /** As for a subscriber: `persistent` bytes are not detached when a loan is over. Default `fenced`. */
+  /**
+   * As for a subscriber. `persistent`: bytes are not detached when a loan is over, and the `Loan` of a slot is one object for ever: who
+   * keeps either too long writes, or ends, another loan. Default `fenced`.
+   */
   readonly views?: ViewMode;
   /** Called while somebody else publishes: how many are before this one, the publisher included. */
   readonly onQueued?: (position: number) => void;

@@ -36,7 +36,10 @@ export interface SubscribeOptions extends WaitOptions {
   readonly history?: number;
   /** How to wait when there is no frame; default `adaptive`. */
   readonly wait?: WaitStrategy;
-  /** `persistent`: bytes are not detached at release, and who keeps them too long reads another frame. Default `fenced`. */
+  /**
+   * `persistent`: nothing is made for a frame. Bytes are not detached at release, and the `Frame` of a slot is one object for ever: who
+   * keeps either too long reads, or releases, another frame. Default `fenced`.
+   */
   readonly views?: ViewMode;
 }
 

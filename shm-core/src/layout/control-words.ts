@@ -33,7 +33,7 @@ export function store32(words: ControlWords, index: number, value: number): void
 }
 /**
  * A plain store, for a word that nobody looks at before he has seen what this thread's next `Atomics` operation stores: that one makes
- * it visible, and no full barrier is paid for. No other control word may be loaded between the two.
+ * it visible, and no full barrier is paid for. Whatever must be loaded after the store has to be loaded after that operation.
  */
 export function storeAhead32(words: ControlWords, index: number, value: number): void {
   const plain = narrow(words);
