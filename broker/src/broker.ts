@@ -2,7 +2,9 @@
  * A running broker: the one place where its parts are put together. Invariants: it is either wholly up or wholly down; `close` gives
  * back every descriptor, socket file and segment, in whatever state it finds them.
  */
+
 import { totalmem } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { openFilesLimit, raiseOpenFilesLimit } from '@leasehold/shm-core/internal';
 import type { Logger } from 'pino';
 import { AttachServer } from './attach/attach-server.ts';
@@ -234,6 +236,9 @@ class Broker implements RunningBroker {
 
   #drainAndClose(drainMs: number): void {
     this.drain(drainMs)
+      // The answer to whoever asked for it may still be on its way out, which takes it a turn of the event loop, or two.
+      .then(() => nextTurn())
+      .then(() => nextTurn())
       .then(() => this.close())
       .catch((err: unknown) => this.#logger.error({ err }, 'draining failed'));
   }
