@@ -27,9 +27,12 @@ export class HeldFrames {
     const bytes = this.#views.open(slot, payloadBytes);
     if (bytes === null) return null;
     let frame = this.#frames[slot] ?? null;
-    if (frame !== null && !this.#views.fenced) frame.reopen(sequence, bytes);
-    else frame = new Frame(this.#owner, slot, sequence, bytes);
-    this.#frames[slot] = frame;
+    if (frame !== null && !this.#views.fenced) {
+      frame.reopen(sequence, bytes);
+    } else {
+      frame = new Frame(this.#owner, slot, sequence, bytes);
+      this.#frames[slot] = frame;
+    }
     this.#isHeld[slot] = 1;
     return frame;
   }

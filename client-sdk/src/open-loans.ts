@@ -33,9 +33,12 @@ export class OpenLoans {
     const bytes = this.#views.open(slot, this.#slotBytes);
     if (bytes === null) return null;
     let loan = this.#loans[slot] ?? null;
-    if (loan !== null && !this.#views.fenced) loan.reopen(bytes);
-    else loan = new Loan(this.#owner, slot, bytes);
-    this.#loans[slot] = loan;
+    if (loan !== null && !this.#views.fenced) {
+      loan.reopen(bytes);
+    } else {
+      loan = new Loan(this.#owner, slot, bytes);
+      this.#loans[slot] = loan;
+    }
     this.#isOpen[slot] = 1;
     this.#count += 1;
     return loan;

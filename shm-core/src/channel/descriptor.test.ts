@@ -1,7 +1,7 @@
 // What a subscriber reads of a frame is what its publisher wrote, and never more than there is room for.
 import { describe, expect, it } from 'vitest';
 import { FRAME_DESCRIPTOR, USER_METADATA_BYTES } from '../layout/regions.ts';
-import { descriptorPayloadBytes, type FrameFields, NO_FIELDS, readDescriptor } from './descriptor.ts';
+import { descriptorFlags, descriptorPayloadBytes, type FrameFields, NO_FIELDS, readDescriptor } from './descriptor.ts';
 import { InMemoryChannel } from './testing/in-memory-channel.ts';
 
 const SLOT_BYTES = 64;
@@ -41,6 +41,54 @@ describe('a frame’s descriptor', () => {
   it('says that nothing was said', async () => {
     const { memory, slot } = await publishedFrame(7n, {});
     expect(readDescriptor(memory, slot)).toMatchObject({ capturedNs: null, width: 0, metadata: new Uint8Array(0) });
+  });
+
+  it('keeps nothing of what was said of the frame before in its slot', async () => {
+    const channel = await InMemoryChannel.create({ slots: 3, slotBytes: SLOT_BYTES });
+    const publisher = await channel.publisher(3);
+    const said = { ...NO_FIELDS, width: 1, height: 2, strideBytes: 3, fourcc: 4, capturedNs: 5 };
+    const metadata = Uint8Array.of(6);
+    const publish = (payloadBytes: number, fields: FrameFields) => {
+      const slot = publisher.loan();
+      publisher.publish(slot, payloadBytes, fields);
+      const { width, height, strideBytes, fourcc, capturedNs, metadata } = readDescriptor(channel.memory, slot);
+      const frameBytes = descriptorPayloadBytes(channel.memory, slot);
+      return [frameBytes, width, height, strideBytes, fourcc, capturedNs, ...metadata];
+    };
+    const plain = [SLOT_BYTES, 0, 0, 0, 0, null];
+    for (let round = 0; round < 3; round += 1) {
+      // Each slot in turn, which are three.
+      for (let turn = 0; turn < 7; turn += 1) expect(publish(SLOT_BYTES, NO_FIELDS)).toEqual(plain);
+      for (let turn = 0; turn < 4; turn += 1) expect(publish(9, NO_FIELDS)).toEqual([9, ...plain.slice(1)]);
+      for (let turn = 0; turn < 4; turn += 1) {
+        expect(publish(SLOT_BYTES, { ...said, metadata })).toEqual([SLOT_BYTES, 1, 2, 3, 4, 5n, 6]);
+      }
+    }
+  });
+
+  it('says under which token each frame was published, when its publisher holds the lease again', async () => {
+    const channel = await InMemoryChannel.create({ slots: 3, slotBytes: SLOT_BYTES });
+    const publisher = await channel.publisher(3);
+    for (let token = 10n; token < 16n; token += 1n) {
+      channel.grant(publisher, { holdId: token, fencingToken: token }, new Uint8Array(16).fill(1));
+      for (let turn = 0; turn < 4; turn += 1) {
+        const slot = publisher.loan();
+        publisher.publish(slot, SLOT_BYTES);
+        expect(readDescriptor(channel.memory, slot).fencingToken).toBe(token);
+      }
+    }
+  });
+
+  it('says that a frame is none after the end of a stream was in its slot', async () => {
+    const channel = await InMemoryChannel.create({ slots: 3, slotBytes: SLOT_BYTES });
+    const publisher = await channel.publisher(3);
+    for (let turn = 0; turn < 4; turn += 1) {
+      publisher.publishEnd(publisher.loan());
+      const slot = publisher.loan();
+      publisher.publish(slot, SLOT_BYTES);
+      expect(descriptorFlags(channel.memory, slot)).toBe(0);
+      expect(descriptorPayloadBytes(channel.memory, slot)).toBe(SLOT_BYTES);
+    }
   });
 
   it('does not reach beyond its room, whatever is written into it', async () => {

@@ -62,7 +62,7 @@ export interface DescriptorCopy {
 }
 
 /**
- * All of the descriptor but state: the slot is the caller's, and what it is published with, the ring's CAS, comes after.
+ * All of the descriptor but state and sequence: the slot is the caller's, and what it is published with, the ring's CAS, comes after.
  * IMPORTANT: that is why plain stores do. Who reads these words has seen the ring entry, or the state that was stored after them.
  */
 export function writeDescriptor(memory: ChannelMemory, slot: number, frame: FrameStamp, fields: FrameFields): void {
@@ -70,9 +70,8 @@ export function writeDescriptor(memory: ChannelMemory, slot: number, frame: Fram
   const base = slot * DESCRIPTOR_WORDS;
   storeAhead32(words, base + word.fencingToken, frame.tokenLow);
   storeAhead32(words, base + word.fencingToken + 1, frame.tokenHigh);
+  writePublishedNs(memory, slot, frame.publishedNs);
   const data = memory.descriptorData;
-  data[base + word.publishedNs] = low32(frame.publishedNs);
-  data[base + word.publishedNs + 1] = high32(frame.publishedNs);
   data[base + word.payloadBytes] = low32(frame.payloadBytes);
   data[base + word.payloadBytes + 1] = high32(frame.payloadBytes);
   const { metadata, capturedNs } = fields;
@@ -88,6 +87,14 @@ export function writeDescriptor(memory: ChannelMemory, slot: number, frame: Fram
   data[base + word.strideBytes] = fields.strideBytes;
   data[base + word.fourcc] = fields.fourcc;
   if (metadata !== null) memory.descriptorBytes.set(metadata, slot * DESCRIPTOR_BYTES + at.metadata);
+}
+
+/** For a descriptor that says all else already. */
+export function writePublishedNs(memory: ChannelMemory, slot: number, publishedNs: number): void {
+  const index = slot * DESCRIPTOR_WORDS + word.publishedNs;
+  const data = memory.descriptorData;
+  data[index] = low32(publishedNs);
+  data[index + 1] = high32(publishedNs);
 }
 
 export function writeSequence(memory: ChannelMemory, slot: number, sequence: number): void {

@@ -12,7 +12,7 @@ import { LOCK_WORD } from '../mapping/lock-segment.ts';
 import { PAGE_WORD } from '../mapping/participant-page.ts';
 import type { ParticipantPages } from '../mapping/participant-pages.ts';
 import type { ChannelMemory } from './channel-memory.ts';
-import { type FrameFields, NO_FIELDS, writeDescriptor, writeSequence } from './descriptor.ts';
+import { type FrameFields, NO_FIELDS, writeDescriptor, writePublishedNs, writeSequence } from './descriptor.ts';
 import { HeldLease, type PublisherLease } from './held-lease.ts';
 import { RingPlace } from './ring-place.ts';
 import { LoanRefusal, SlotMarks } from './slot-marks.ts';
@@ -43,6 +43,11 @@ export class ChannelPublisher {
   readonly #stamp = { payloadBytes: 0, flags: 0, tokenLow: 0, tokenHigh: 0, publishedNs: 0 };
   /** The next frame. */
   readonly #next: RingPlace;
+  /**
+   * 1: the descriptor of a slot says of a whole frame without fields what it must, but when it was published. That stands as long as we
+   * hold the lease: whoever else could have had the slot since has had its frame refused before it was described.
+   */
+  readonly #described: Uint8Array;
   #lastSlot = -1;
   #openLoans = 0;
   #batching = false;
@@ -56,6 +61,7 @@ export class ChannelPublisher {
     this.#readers = new SlowReaders(memory.lock, pages);
     this.#nowNs = nowNs;
     this.#next = new RingPlace(memory.geometry.ringEntries, 1);
+    this.#described = new Uint8Array(memory.geometry.slots);
   }
 
   get openLoans(): number {
@@ -70,6 +76,7 @@ export class ChannelPublisher {
   takeOver(lease: PublisherLease): void {
     const memory = this.#memory;
     this.#lease.take(lease);
+    this.#described.fill(0);
     this.#stamp.tokenLow = this.#lease.tokenLow;
     this.#stamp.tokenHigh = this.#lease.tokenHigh;
     const next = this.#next;
@@ -185,13 +192,19 @@ export class ChannelPublisher {
    * @returns the sequence, or null when the lease had been lost: the frame was shown to nobody.
    */
   publish(slot: number, payloadBytes: number, fields: FrameFields = NO_FIELDS): number | null {
-    this.#checkFrame(payloadBytes, fields);
-    return this.#publish(slot, payloadBytes, 0, fields);
+    const isPlain = fields === NO_FIELDS && payloadBytes === this.#memory.geometry.slotBytes;
+    if (!isPlain) this.#checkFrame(payloadBytes, fields);
+    if (!this.#mayPublish(slot)) return null;
+    if (isPlain && this.#described[slot] === 1) writePublishedNs(this.#memory, slot, this.#stamp.publishedNs);
+    else this.#describe(slot, payloadBytes, 0, fields);
+    return this.#show(slot);
   }
 
   /** Publishes the end of the stream in a loaned slot. */
   publishEnd(slot: number): number | null {
-    const sequence = this.#publish(slot, 0, FrameFlags.endOfStream, NO_FIELDS);
+    if (!this.#mayPublish(slot)) return null;
+    this.#describe(slot, 0, FrameFlags.endOfStream, NO_FIELDS);
+    const sequence = this.#show(slot);
     if (sequence === null) return null;
     store32(this.#memory.lock.words, LOCK_WORD.endedAt, low32(sequence));
     add32(this.#memory.lock.words, LOCK_WORD.endMarks, 1);
@@ -220,25 +233,36 @@ export class ChannelPublisher {
     }
   }
 
-  #publish(slot: number, payloadBytes: number, flags: number, fields: FrameFields): number | null {
-    if (!this.#lease.isHeld) {
-      this.giveBack(slot);
-      return null;
+  /** Looks at the clock, when the lease is ours; gives the slot back otherwise. */
+  #mayPublish(slot: number): boolean {
+    if (this.#lease.isHeld) {
+      if (!this.#batching) this.#stamp.publishedNs = this.#nowNs();
+      return true;
     }
+    this.giveBack(slot);
+    return false;
+  }
+
+  #describe(slot: number, payloadBytes: number, flags: number, fields: FrameFields): void {
     const stamp = this.#stamp;
     stamp.payloadBytes = payloadBytes;
     stamp.flags = flags;
-    if (!this.#batching) stamp.publishedNs = this.#nowNs();
     writeDescriptor(this.#memory, slot, stamp, fields);
+    const isPlain = fields === NO_FIELDS && payloadBytes === this.#memory.geometry.slotBytes && flags === 0;
+    this.#described[slot] = isPlain ? 1 : 0;
+  }
+
+  /** Publishes a slot that is described. Null when it is not ours any more. */
+  #show(slot: number): number | null {
     this.#openLoans -= 1;
     const { sequence } = this.#next;
-    if (this.#offer(slot) !== PUBLISHED) return this.#publishLater(slot);
+    if (this.#offer(slot) !== PUBLISHED) return this.#showLater(slot);
     this.#shown();
     return sequence;
   }
 
   /** A late predecessor has had the number, or the slot is not ours any more. */
-  #publishLater(slot: number): number | null {
+  #showLater(slot: number): number | null {
     const memory = this.#memory;
     const next = this.#next;
     for (let tries = 0; tries <= memory.geometry.slots; tries += 1) {

@@ -46,9 +46,12 @@ export class SlotViews {
       this.#giveUp();
       return false;
     }
-    const { buffer, length } = array;
-    if (this.fenced) this.#arrays[slot] = new Uint8Array(buffer.transfer(), 0, length);
+    if (this.fenced) this.#detach(slot, array);
     return true;
+  }
+
+  #detach(slot: number, { buffer, length }: Uint8Array<ArrayBuffer>): void {
+    this.#arrays[slot] = new Uint8Array(buffer.transfer(), 0, length);
   }
 
   #giveUp(): null {

@@ -24,24 +24,24 @@ export const controlWords = (words: Uint32Array | Int32Array): ControlWords =>
 export const wideControlWords = (words: Uint32Array | Int32Array): WideControlWords =>
   new BigUint64Array(words.buffer, words.byteOffset, words.length / 2) as unknown as WideControlWords;
 
-const narrow = (words: ControlWords): Int32Array => words as unknown as Int32Array;
 const wide = (words: WideControlWords): BigUint64Array => words as unknown as BigUint64Array;
 
-export const load32 = (words: ControlWords, index: number): number => Atomics.load(narrow(words), index);
+export const load32 = (words: ControlWords, index: number): number =>
+  Atomics.load(words as unknown as Int32Array, index);
 export function store32(words: ControlWords, index: number, value: number): void {
-  Atomics.store(narrow(words), index, value);
+  Atomics.store(words as unknown as Int32Array, index, value);
 }
 /**
  * A plain store, for a word that nobody looks at before he has seen what this thread's next `Atomics` operation stores: that one makes
  * it visible, and no full barrier is paid for. Whatever must be loaded after the store has to be loaded after that operation.
  */
 export function storeAhead32(words: ControlWords, index: number, value: number): void {
-  const plain = narrow(words);
+  const plain = words as unknown as Int32Array;
   plain[index] = value;
 }
 /** A plain load, for a word that does not change while it can be looked at: what said so was loaded before. */
 export function loadStable32(words: ControlWords, index: number): number {
-  const plain = narrow(words);
+  const plain = words as unknown as Int32Array;
   return plain[index] as number;
 }
 /**
@@ -49,25 +49,26 @@ export function loadStable32(words: ControlWords, index: number): number {
  * was stored after the word. For what is so ordered, for what an `Atomics` operation then confirms, and for what is looked at again.
  */
 export function peek32(words: ControlWords, index: number): number {
-  const plain = narrow(words);
+  const plain = words as unknown as Int32Array;
   const seen = plain[index];
   return seen as number;
 }
 /** The same for a 64-bit word of which the halves are expected; no bigint is made. */
 export function peekIs64(words: ControlWords, index: number, low: number, high: number): boolean {
-  const plain = narrow(words);
+  const plain = words as unknown as Int32Array;
   return plain[index + 1] === high && plain[index] === low;
 }
 /** Stores `next` if the word is `expected`; tells whether it was. */
 export const cas32 = (words: ControlWords, index: number, expected: number, next: number): boolean =>
-  Atomics.compareExchange(narrow(words), index, expected, next) === expected;
+  Atomics.compareExchange(words as unknown as Int32Array, index, expected, next) === expected;
 /** @returns the value before. */
-export const add32 = (words: ControlWords, index: number, by: number): number => Atomics.add(narrow(words), index, by);
+export const add32 = (words: ControlWords, index: number, by: number): number =>
+  Atomics.add(words as unknown as Int32Array, index, by);
 export function and32(words: ControlWords, index: number, mask: number): void {
-  Atomics.and(narrow(words), index, mask);
+  Atomics.and(words as unknown as Int32Array, index, mask);
 }
 export function or32(words: ControlWords, index: number, mask: number): void {
-  Atomics.or(narrow(words), index, mask);
+  Atomics.or(words as unknown as Int32Array, index, mask);
 }
 
 export const load64 = (words: WideControlWords, index: number): bigint => Atomics.load(wide(words), index);

@@ -120,5 +120,6 @@ export function amountOf(way: Pick<Way, 'waiting' | 'carries'>, payloadBytes: nu
   const wanted = spins ? 20_000 : way.waiting === 'yield' ? 2_000 : 500;
   const affordable = way.carries === 'bytes' ? Math.ceil(BYTES_PER_ROUND / payloadBytes) : wanted;
   const roundTrips = Math.max(quick ? 1 : 5, Math.ceil(Math.min(wanted, affordable) / (quick ? 10 : 1)));
-  return { roundTrips, warmUp: Math.max(1, Math.ceil(roundTrips / 10)) };
+  // What spins is short enough for it to matter whether the compiler is done with it, which takes some ten thousand of them.
+  return { roundTrips, warmUp: Math.max(1, spins && !quick ? 5 * roundTrips : Math.ceil(roundTrips / 10)) };
 }

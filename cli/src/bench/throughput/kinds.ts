@@ -41,12 +41,17 @@ export type OwnKind = keyof typeof OWN_KINDS;
 
 export const OWN_PAYLOADS: readonly number[] = LARGE;
 
-const SMALL_FRAMES = 200_000;
+const SMALL_FRAMES = 300_000;
 const LARGE_BYTES = 250_000_000;
 
-/** Frames of one round; a tenth more are published before them, which do not count. */
+const isSmall = (manner: Manner): boolean => manner === 'one by one' || manner === 'in batches';
+
+/** Frames of one round. */
 export function framesOf({ manner }: Pick<Kind, 'manner'>, payloadBytes: number, quick: boolean): number {
-  const small = manner === 'one by one' || manner === 'in batches';
-  const wanted = small ? SMALL_FRAMES : Math.ceil(LARGE_BYTES / payloadBytes);
+  const wanted = isSmall(manner) ? SMALL_FRAMES : Math.ceil(LARGE_BYTES / payloadBytes);
   return Math.max(2, Math.ceil(wanted / (quick ? 10 : 1)));
 }
+
+/** Frames before those of a round, which do not count: where each takes so little, the compiler must be done with all of it. */
+export const leadInOf = ({ manner }: Pick<Kind, 'manner'>, frames: number): number =>
+  Math.ceil(isSmall(manner) ? frames / 2 : frames / 10);

@@ -5,7 +5,17 @@ import { once } from '../once.ts';
 import { type Member, programPath } from '../processes.ts';
 import type { Group, Result } from '../report-model.ts';
 import type { Lab, Scenario } from '../scenario.ts';
-import { framesOf, heldAtOnce, idOf, KINDS, type Kind, OWN_KINDS, OWN_PAYLOADS, type OwnKind } from './kinds.ts';
+import {
+  framesOf,
+  heldAtOnce,
+  idOf,
+  KINDS,
+  type Kind,
+  leadInOf,
+  OWN_KINDS,
+  OWN_PAYLOADS,
+  type OwnKind,
+} from './kinds.ts';
 import type { ThroughputQuestion } from './side.ts';
 
 type Side = Member<ThroughputQuestion>;
@@ -55,7 +65,7 @@ class FrameScenario implements Scenario {
   async measure(counted: boolean): Promise<void> {
     const [kind, payloadBytes] = [this.#kind, this.#payloadBytes];
     const frames = framesOf(kind, payloadBytes, this.#lab.quick);
-    const question = { do: 'run', kind, payloadBytes, leadIn: Math.ceil(frames / 10), frames } as const;
+    const question = { do: 'run', kind, payloadBytes, leadIn: leadInOf(kind, frames), frames } as const;
     const [published, taken] = await Promise.all(
       this.#sides().map((side) => side.ask<number | Float64Array>(question)),
     );

@@ -28,7 +28,8 @@ export function openMonotonicClock(): () => number {
     const apartNs = Number(process.hrtime.bigint() - before);
     if (apartNs >= closestNs) continue;
     closestNs = apartNs;
-    startedNs = Math.round(Number(before) + apartNs / 2 - sinceMs * NS_PER_MS);
+    // The half is for `trunc`, which costs less than `round`.
+    startedNs = Math.round(Number(before) + apartNs / 2 - sinceMs * NS_PER_MS) + 0.5;
   }
-  return () => Math.round(startedNs + performance.now() * NS_PER_MS);
+  return () => Math.trunc(startedNs + performance.now() * NS_PER_MS);
 }
