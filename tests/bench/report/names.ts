@@ -35,6 +35,7 @@ export function waysOf({ results }: Report): readonly Way[] {
 const NAMES: Readonly<Record<string, string>> = {
   leasehold: 'Leasehold',
   atomics: 'bare Atomics',
+  lines: 'bare cache lines',
   doorbell: 'bare doorbell',
   'c-atomics': 'C, bare atomics',
   'c-futex': 'C, bare futex',
@@ -62,4 +63,4 @@ export const spins = ({ waiting }: Way): boolean => waiting === 'spin' || waitin
 /** Where nothing is moved: what the hardware, and the kernel, allow. */
 export const isLimit = ({ who }: Pick<Result, 'who'>): boolean => LIMITS.has(who);
 
-const LIMITS: ReadonlySet<string> = new Set(['atomics', 'doorbell', 'c-atomics', 'c-futex', 'c-eventfd']);
+const LIMITS: ReadonlySet<string> = new Set(['atomics', 'lines', 'doorbell', 'c-atomics', 'c-futex', 'c-eventfd']);

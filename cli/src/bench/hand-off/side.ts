@@ -7,6 +7,7 @@ import type { EndOptions, Follower, Leader, Transport } from './ends.ts';
 import { FIFO } from './fifo-ends.ts';
 import { GRPC } from './grpc-ends.ts';
 import { LEASEHOLD } from './leasehold-ends.ts';
+import { LINES } from './lines-ends.ts';
 import { NET } from './net-ends.ts';
 import { POST_MESSAGE } from './post-message-ends.ts';
 import type { TransportName, Way } from './ways.ts';
@@ -27,6 +28,7 @@ export type SideQuestion =
 const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
   leasehold: LEASEHOLD,
   atomics: ATOMICS,
+  lines: LINES,
   doorbell: DOORBELL,
   net: NET,
   fifo: FIFO,

@@ -3,7 +3,7 @@ import type { ViewMode, WaitStrategy } from '@leasehold/client';
 
 export const PAYLOADS = [8, 4_096, 1_048_576, 1920 * 1080 * 4, 3840 * 2160 * 4] as const;
 
-export type TransportName = 'leasehold' | 'atomics' | 'doorbell' | 'net' | 'fifo' | 'grpc' | 'post-message';
+export type TransportName = 'leasehold' | 'atomics' | 'lines' | 'doorbell' | 'net' | 'fifo' | 'grpc' | 'post-message';
 
 export interface Way {
   readonly transport: TransportName;
@@ -70,6 +70,13 @@ export const WAYS: readonly Way[] = [
     payloads: [8],
     carries: 'ownership',
     settings: { memory: 'two words of a mapping, 128 B apart', call: 'Atomics.store, Atomics.load in a loop' },
+  },
+  {
+    transport: 'lines',
+    waiting: 'spin',
+    payloads: [4_096],
+    carries: 'ownership',
+    settings: { lines: 'entry, descriptor with the time, ends of the payload, pin', call: 'Atomics.load in a loop' },
   },
   {
     ...byEventLoop('doorbell', { call: 'sendto and recv of a datagram Unix socket, epoll' }, [8]),
