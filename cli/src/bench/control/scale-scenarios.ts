@@ -34,7 +34,7 @@ descriptors = 1_000_000
 const amounts = (quick: boolean) =>
   quick
     ? { sessions: 40, mappings: 200, calls: 20, settleMs: 0, idleMs: 1_000 }
-    : { sessions: 1_000, mappings: 5_000, calls: 500, settleMs: 10_000, idleMs: 30_000 };
+    : { sessions: 1_000, mappings: 5_000, calls: 500, settleMs: 20_000, idleMs: 30_000 };
 
 /** What a broker has at one moment. */
 interface Holding extends SettledMemory {
@@ -200,7 +200,7 @@ class IdleScenario implements Scenario {
   async measure(): Promise<void> {
     const { broker } = await this.#crowd();
     const { settleMs, idleMs } = amounts(this.#lab.quick);
-    // What the last calls left is collected some seconds later.
+    // V8 collects what the last calls left when nothing has happened for some ten seconds, which is a third of a second of work.
     await sleep(settleMs);
     this.#percent = await cpuPercent(broker.process.pid, idleMs);
   }
