@@ -33,6 +33,27 @@ describe('the end of a stream', () => {
   });
 });
 
+describe('who has heard the end of a stream', () => {
+  it.each(['queue', 'latest'] as const)(
+    'and lets go of the last frame (%s) keeps no slot from the next stream',
+    async (mode) => {
+      const channel = await InMemoryChannel.create();
+      const first = await channel.publisher(0);
+      const subscriber = await channel.subscriber(1, mode);
+      channel.publish(first, 1);
+      const held = subscriber.take();
+      first.publishEnd(first.loan());
+      expect(subscriber.take()).toBe(TakeOutcome.ended);
+      subscriber.release(held);
+      const next = await channel.publisher(2);
+      for (let value = 2; value <= 20; value += 1) expect(channel.publish(next, value)).toBe(value + 1);
+      const words = channel.claim([1])[0]?.page.words;
+      if (words === undefined) throw new Error('no page');
+      for (let pin = 0; pin < MAX_PINS; pin += 1) expect(load32(words, PAGE_WORD.pins + pin)).toBe(0);
+    },
+  );
+});
+
 describe('an end mark', () => {
   it('in the history of a stream that went on does not end a new subscription', async () => {
     const channel = await InMemoryChannel.create({ slots: 8 });

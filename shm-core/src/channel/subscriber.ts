@@ -274,6 +274,8 @@ export class ChannelSubscriber {
   /** Lets a taken slot go. Its bytes must be detached before. */
   release(slot: number): void {
     this.#pins.release(slot, this.cursor);
+    // With the same store it wants the frame after it: that will never be taken here.
+    if (this.#ended) this.#pins.wantNothing();
     this.#wakePublisher();
   }
 
