@@ -172,9 +172,9 @@ const CHANNEL_MUTATIONS: readonly Mutation[] = [
     name: 'a publisher that waits is not rung when a frame is let go',
     case: 'block',
     file: SUBSCRIBER,
-    from: `    this.#pins.release(slot, this.cursor);
+    from: `    if (this.#ended) this.#pins.wantNothing();
     this.#wakePublisher();`,
-    to: '    this.#pins.release(slot, this.cursor);',
+    to: '    if (this.#ended) this.#pins.wantNothing();',
   },
   {
     name: 'a publisher that waits is not rung by one who takes only the newest',
@@ -356,8 +356,8 @@ const PLAIN_MUTATIONS: readonly Mutation[] = [
     name: 'a control word is stored without Atomics',
     case: 'latest',
     file: 'layout/control-words.ts',
-    from: 'Atomics.store(narrow(words), index, value);',
-    to: 'narrow(words)[index] = value;',
+    from: 'Atomics.store(words as unknown as Int32Array, index, value);',
+    to: '(words as unknown as Int32Array)[index] = value;',
   },
 ];
 
