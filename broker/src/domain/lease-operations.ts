@@ -1,27 +1,11 @@
-/** What a session may ask about leases. Authorised here; the deciding is in what this calls. */
+/** What a session may ask about leases, but for acquiring one. Authorised here; the deciding is in what this calls. */
 import { LeaseholdError } from '@leasehold/proto';
-import { isHoldOf, type LockGrant, type LockMode } from '@leasehold/shm-core/internal';
 import type { Attachment } from './attachment.ts';
 import type { BrokerCore } from './broker-core.ts';
 import type { Limits } from './limits.ts';
 import type { Held } from './mapping-lock.ts';
 import type { OwnedMapping } from './owned-mapping.ts';
-import type { Timer } from './ports.ts';
 import type { Session } from './session.ts';
-
-export interface AcquireRequest {
-  /** Of the mapping; may be left out when the attachment is named. */
-  readonly name: string;
-  readonly mode: LockMode;
-  /** 0 = the broker's default. */
-  readonly ttlMs: number;
-  /** 0 = do not wait. */
-  readonly waitMs: number;
-  /** 0 = none: the broker keeps a participant for the session. */
-  readonly attachmentId: bigint;
-  /** With an attachment: the participant's own id, not used before. */
-  readonly holdId: bigint;
-}
 
 /** A lease by its names: hold ids are unique in one mapping. */
 export interface LeaseRef {
@@ -40,170 +24,15 @@ export function grantedTtlMs(limits: Limits, ttlMs: number): number {
   return ttlMs === 0 ? leaseTtlMsDefault : Math.min(Math.max(ttlMs, leaseTtlMsMin), leaseTtlMsMax);
 }
 
-/** Who asks, for which participant, under which id. */
-interface Claim {
+/** @internal Who asks, for which participant, under which id. */
+export interface Claim {
   readonly mapping: OwnedMapping;
   readonly attachment: Attachment;
   readonly holdId: bigint;
 }
 
-/**
- * Waits for the lease, no longer than asked. When `signal` aborts before this returns, nothing is held.
- * @throws {LeaseholdError} LEASE_HELD, LEASE_TIMEOUT, ABORTED, MAPPING_DELETED, TOKENS_EXHAUSTED, QUOTA_EXCEEDED; as `requireLeasable`
- */
-export async function acquireLease(
-  core: BrokerCore,
-  caller: Session,
-  request: AcquireRequest,
-  signal: AbortSignal,
-): Promise<{ mapping: OwnedMapping; hold: Held; dirty: bigint }> {
-  const claim =
-    request.attachmentId === 0n ? await byProxy(core, caller, request) : byAttachment(core, caller, request);
-  const { mapping, attachment, holdId } = claim;
-  const ttlMs = grantedTtlMs(core.limits, request.ttlMs);
-  // Of an attachment only the wait: once it has the lease, it may give it away in memory without a word.
-  const waiting = attachment.part.kind === 'proxy' ? null : core.quota.take(caller.peer.uid, { leases: 1 });
-  try {
-    const waitMs = Math.min(request.waitMs, core.limits.leaseWaitMsMax);
-    const grant = await granted(core, claim, { mode: request.mode, ttlMs, waitMs }, signal);
-    if (signal.aborted) throw cancelled();
-    const hold = { attachment, id: holdId, mode: request.mode, timeLeftMs: ttlMs, ...grant };
-    return { mapping, hold, dirty: grant.dirty };
-  } catch (error) {
-    mapping.lock.cancel(holdId);
-    settle(core, claim);
-    throw error;
-  } finally {
-    waiting?.release();
-  }
-}
-
-/** A participant of the broker's own, for a session that maps nothing. */
-async function byProxy(
-  core: BrokerCore,
-  caller: Session,
-  { name, mode, holdId: chosen }: AcquireRequest,
-): Promise<Claim> {
-  if (chosen !== 0n)
-    throw invalid('hold_id', 'is chosen by the broker for a request without an attachment; leave it 0');
-  authoriseLease(core, caller, name, mode);
-  const mapping = requirePlain(core.registry.require(name));
-  const { proxy, holdId } = await mapping.proxies.take(caller, mapping);
-  return { mapping, attachment: proxy, holdId };
-}
-
-function byAttachment(core: BrokerCore, caller: Session, { attachmentId, holdId, mode }: AcquireRequest): Claim {
-  const attachment = caller.attachments.get(attachmentId);
-  if (attachment === undefined || !attachment.active || attachment.part.kind === 'proxy') {
-    throw new LeaseholdError('ATTACHMENT_NOT_FOUND', `This session has no attachment ${attachmentId}.`, {
-      metadata: { attachmentId: String(attachmentId) },
-    });
-  }
-  authoriseLease(core, caller, attachment.mapping.name, mode);
-  const mapping = requirePlain(attachment.mapping);
-  const { index, generation } = attachment.place;
-  const own = isHoldOf(holdId, attachment.place) && hasSerial(holdId);
-  if (!own || mapping.lock.isHeld(holdId) || mapping.lock.isWaiting(holdId)) {
-    throw invalid('hold_id', `${holdId} is not a new id of participant ${index}, generation ${generation}`);
-  }
-  if (mode === 'exclusive' && attachment.access !== 'write') {
-    throw invalid('mode', 'an attachment that only reads cannot have an exclusive lease');
-  }
-  return { mapping, attachment, holdId };
-}
-
-/** An id without is what its participant is called, not a hold. */
-const hasSerial = (holdId: bigint): boolean => BigInt.asUintN(32, holdId) !== 0n;
-
-const invalid = (field: string, problem: string): LeaseholdError =>
-  new LeaseholdError('INVALID_ARGUMENT', `${field}: ${problem}.`, { metadata: { field } });
-
-/** @throws {LeaseholdError} PERMISSION_DENIED */
-function authoriseLease(core: BrokerCore, caller: Session, name: string, mode: LockMode): void {
-  core.authorise(caller.peer, mode === 'exclusive' ? 'write' : 'read', name);
-}
-
-/** @throws {LeaseholdError} INVALID_STATE */
-function requirePlain(mapping: OwnedMapping): OwnedMapping {
-  if (mapping.channel === null) return mapping;
-  const { name } = mapping;
-  throw new LeaseholdError(
-    'INVALID_STATE',
-    `${JSON.stringify(name)} is a channel; its lease is the publisher's: get it with OpenPublisher.`,
-    { metadata: { name } },
-  );
-}
-
-interface Wanted {
-  readonly mode: LockMode;
-  readonly ttlMs: number;
-  readonly waitMs: number;
-}
-
-function granted(
-  core: BrokerCore,
-  { mapping, attachment, holdId }: Claim,
-  { mode, ttlMs, waitMs }: Wanted,
-  signal: AbortSignal,
-): Promise<LockGrant> {
-  return new Promise((resolve, reject) => {
-    let settled = false;
-    const finish = (outcome: () => void): void => {
-      if (settled) return;
-      settled = true;
-      timer?.cancel();
-      signal.removeEventListener('abort', onAbort);
-      outcome();
-    };
-    const onAbort = (): void => finish(() => reject(cancelled()));
-    let timer: Timer | undefined;
-    if (signal.aborted) return onAbort();
-    mapping.lock.request(
-      attachment,
-      { id: holdId, mode, ttlMs },
-      {
-        granted: (grant) => finish(() => resolve(grant)),
-        refused: (why) => finish(() => reject(why)),
-      },
-    );
-    if (settled) return;
-    if (waitMs === 0) return finish(() => reject(isHeld(mapping)));
-    timer = core.after(waitMs, () => finish(() => reject(timedOut(mapping, waitMs))));
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-}
-
-const cancelled = (): LeaseholdError => new LeaseholdError('ABORTED', 'The call was cancelled.');
-
-function isHeld(mapping: OwnedMapping): LeaseholdError {
-  const { name } = mapping;
-  return new LeaseholdError('LEASE_HELD', `The lease of ${JSON.stringify(name)} is held: ${inTheWay(mapping)}.`, {
-    metadata: { name },
-  });
-}
-
-function timedOut(mapping: OwnedMapping, waitMs: number): LeaseholdError {
-  const { name } = mapping;
-  return new LeaseholdError(
-    'LEASE_TIMEOUT',
-    `Waited ${waitMs} ms for the lease of ${JSON.stringify(name)}: ${inTheWay(mapping)}.`,
-    { metadata: { name, waitMs: String(waitMs) } },
-  );
-}
-
-/** For people: who holds, and how many wait beside the caller. */
-function inTheWay({ lock }: OwnedMapping): string {
-  const holders = lock.held().map(({ attachment, mode }) => {
-    const session = attachment?.session;
-    return session === undefined ? mode : `${mode} by ${JSON.stringify(session.name)} (pid ${session.peer.pid})`;
-  });
-  const others = Math.max(0, lock.waiting.length - 1);
-  const held = holders.length === 0 ? 'nobody holds it now' : holders.slice(0, 3).join(', ');
-  return `${held}${holders.length > 3 ? ` and ${holders.length - 3} more` : ''}, ${others} others waiting`;
-}
-
-/** A proxy that holds nothing any more serves the next lease; what only it kept is forgotten. */
-function settle(core: BrokerCore, { attachment, mapping, holdId }: Claim): void {
+/** @internal A proxy that holds nothing any more serves the next lease; what only it kept is forgotten. */
+export function settle(core: BrokerCore, { attachment, mapping, holdId }: Claim): void {
   if (attachment.part.kind !== 'proxy') return;
   mapping.proxies.giveBack(attachment, holdId);
   core.registry.forgetIfUnused(mapping);

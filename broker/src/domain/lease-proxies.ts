@@ -16,6 +16,11 @@ function holdIdOf({ place }: Attachment, serial: number): bigint {
   return makeHoldId(holderBase(place.index, place.generation), serial);
 }
 
+export interface ProxyHold {
+  readonly proxy: Attachment;
+  readonly holdId: bigint;
+}
+
 export class LeaseProxies {
   readonly #attachments: Attachments;
   readonly #quota: Quotas;
@@ -30,17 +35,24 @@ export class LeaseProxies {
   }
 
   /**
-   * A proxy for one lease, with an id that it has not used.
-   * @throws {LeaseholdError} QUOTA_EXCEEDED; as `Attachments.begin`; UNAUTHENTICATED when the session ended meanwhile
+   * A proxy for one lease, with an id that it has not used; a promise when its page has yet to be made.
+   * @throws {LeaseholdError} at once, or from the promise: QUOTA_EXCEEDED; as `Attachments.begin`; UNAUTHENTICATED when the session
+   * ended meanwhile
    */
-  async take(session: Session, mapping: OwnedMapping): Promise<{ proxy: Attachment; holdId: bigint }> {
+  take(session: Session, mapping: OwnedMapping): ProxyHold | Promise<ProxyHold> {
     const taken = this.#quota.take(session.peer.uid, { leases: 1 });
+    const idle = this.#takeIdle(session);
+    if (idle === null) return this.#make(session, mapping, taken);
+    this.#taken.set(idle, taken);
+    return { proxy: idle, holdId: this.#nextHoldId(idle) };
+  }
+
+  async #make(session: Session, mapping: OwnedMapping, taken: Taken): Promise<ProxyHold> {
     try {
-      const idle = this.#takeIdle(session);
-      const proxy = idle ?? this.#attachments.begin(session, mapping, 'write', { kind: 'proxy' });
+      const proxy = this.#attachments.begin(session, mapping, 'write', { kind: 'proxy' });
       // Before anything is waited for: whoever ends it meanwhile gives this back.
       this.#taken.set(proxy, taken);
-      if (idle === null) await this.#attachments.bringIn(proxy);
+      await this.#attachments.bringIn(proxy);
       return { proxy, holdId: this.#nextHoldId(proxy) };
     } catch (error) {
       taken.release();

@@ -9,7 +9,7 @@ import type { RpcContext } from './rpc-context.ts';
 export function channelService(context: RpcContext): ServiceImplementation<typeof ChannelService> {
   const { core } = context;
   return {
-    createChannel: waiting(context, async (request, caller, signal) => {
+    createChannel: waiting(context, async (request, caller, { signal }) => {
       const options = { ifExists: ifExistsOf(request.ifExists), signal };
       const { channel, created } = await channels.createChannel(core, caller, channelRequest(request.spec), options);
       return { channel: channelMessage(channel), created };

@@ -4,6 +4,7 @@ import { LeaseholdError } from '@leasehold/proto';
 import type { Peer } from '../domain/policy.ts';
 import { QuotaExceeded } from '../domain/quotas.ts';
 import type { Session } from '../domain/session.ts';
+import { CallCancellation } from './call-cancellation.ts';
 import { statusOf } from './failures.ts';
 import { OutgoingStream } from './outgoing-stream.ts';
 import { resetCall } from './reset-call.ts';
@@ -17,26 +18,23 @@ export function unary<Request, Response>(
   return (call, callback) => inTurn(context, call, callback, (caller) => callback(null, handle(call.request, caller)));
 }
 
-/** A unary call of a session that may have to wait. `signal` aborts when its caller cancels, or runs out of time. */
+/** A unary call of a session that may have to wait. What need not is answered at once, without a promise. */
 export function waiting<Request, Response>(
   context: RpcContext,
-  handle: (request: Request, caller: Session, signal: AbortSignal) => Promise<Response>,
+  handle: (request: Request, caller: Session, cancellation: CallCancellation) => Response | Promise<Response>,
 ): grpc.handleUnaryCall<Request, Response> {
   return (call, callback) =>
     inTurn(context, call, callback, (caller) => {
-      const cancelled = new AbortController();
-      let answered = false;
-      // grpc-js tells this of every call when its stream closes. Aborting costs, so not when nobody listens any more.
-      call.on('cancelled', () => {
-        if (!answered) cancelled.abort();
-      });
-      handle(call.request, caller, cancelled.signal).then(
+      const cancellation = new CallCancellation(call);
+      const answer = handle(call.request, caller, cancellation);
+      if (!(answer instanceof Promise)) return callback(null, answer);
+      answer.then(
         (response) => {
-          answered = true;
+          cancellation.answered();
           callback(null, response);
         },
         (error: unknown) => {
-          answered = true;
+          cancellation.answered();
           callback(statusOf(error, context.logger));
         },
       );

@@ -6,6 +6,7 @@ import {
   ReleaseOutcome,
   type ServiceImplementation,
 } from '@leasehold/proto';
+import { type Acquired, acquireLease } from '../domain/acquire-lease.ts';
 import * as leases from '../domain/lease-operations.ts';
 import type { Held } from '../domain/mapping-lock.ts';
 import type { OwnedMapping } from '../domain/owned-mapping.ts';
@@ -25,11 +26,11 @@ const OUTCOME = {
 export function leaseService(context: RpcContext): ServiceImplementation<typeof LeaseService> {
   const { core } = context;
   return {
-    acquireLease: waiting(context, async ({ name, mode, ttlMs, waitMs, attachmentId, holdId }, caller, signal) => {
+    acquireLease: waiting(context, ({ name, mode, ttlMs, waitMs, attachmentId, holdId }, caller, cancellation) => {
       const wait = Number(waitMs);
       const request = { name, mode: leaseModeOf(mode), ttlMs, waitMs: wait, attachmentId, holdId };
-      const { mapping, hold, dirty } = await leases.acquireLease(core, caller, request, signal);
-      return { lease: { ...leaseMessage(mapping, hold), previousOwnerDied: dirty !== 0n } };
+      const acquired = acquireLease(core, caller, request, cancellation);
+      return acquired instanceof Promise ? acquired.then(acquiredMessage) : acquiredMessage(acquired);
     }),
     renewLease: unary(context, ({ mappingId, holdId, ttlMs }, caller) => {
       const { mapping, hold } = leases.renewLease(core, caller, { mappingId, holdId }, ttlMs);
@@ -67,7 +68,10 @@ function kept({ core }: RpcContext, caller: Session, { mappingId, holdId, ttlMs 
   }
 }
 
-function leaseMessage(mapping: OwnedMapping, { id, mode, attachment, fencingToken, timeLeftMs, deadlineNs }: Held) {
+const acquiredMessage = ({ mapping, hold, dirty }: Acquired) => ({ lease: leaseMessage(mapping, hold, dirty !== 0n) });
+
+function leaseMessage(mapping: OwnedMapping, hold: Held, previousOwnerDied = mapping.lock.dirty) {
+  const { id, mode, attachment, fencingToken, timeLeftMs, deadlineNs } = hold;
   return {
     mappingName: mapping.name,
     mappingId: mapping.id,
@@ -78,7 +82,7 @@ function leaseMessage(mapping: OwnedMapping, { id, mode, attachment, fencingToke
     timeLeftMs,
     deadlineNs,
     overdue: timeLeftMs === 0,
-    previousOwnerDied: mapping.lock.dirty,
+    previousOwnerDied,
   };
 }
 

@@ -26,7 +26,7 @@ const EVENT = {
 export function mappingService(context: RpcContext): ServiceImplementation<typeof MappingService> {
   const { core } = context;
   return {
-    createMapping: waiting(context, (request, caller, signal) => create(context, caller, request, { signal })),
+    createMapping: waiting(context, (request, caller, { signal }) => create(context, caller, request, { signal })),
     createMappingWithProgress: createWithProgress(context),
     getMapping: unary(context, ({ name }, caller) => ({
       mapping: mappingMessage(mappings.getMapping(core, caller, name)),
@@ -35,7 +35,7 @@ export function mappingService(context: RpcContext): ServiceImplementation<typeo
       mappings: mappings.listMappings(core, caller, prefix).map(mappingMessage),
     })),
     watchMappings: watchMappings(context),
-    resizeMapping: waiting(context, async (request, caller, signal) => ({
+    resizeMapping: waiting(context, async (request, caller, { signal }) => ({
       mapping: mappingMessage(await resizeMapping(core, caller, request, signal)),
     })),
     attachMapping: waiting(context, async ({ name, access, forLeases }, caller) => {

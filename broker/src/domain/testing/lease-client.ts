@@ -4,16 +4,18 @@
  */
 import { LeaseholdError } from '@leasehold/proto';
 import { holderBase, type LockMode, makeHoldId } from '@leasehold/shm-core/internal';
+import { acquireLease } from '../acquire-lease.ts';
 import type { Attachment } from '../attachment.ts';
 import type { BrokerCore } from '../broker-core.ts';
 import { openPublisher } from '../channel-operations.ts';
-import { acquireLease, grantedTtlMs, releaseLease, renewLease } from '../lease-operations.ts';
+import { grantedTtlMs, releaseLease, renewLease } from '../lease-operations.ts';
 import { type Attached, attachMapping, claimTicket, detachMapping } from '../mapping-operations.ts';
 import type { Promotion } from '../publisher-queue.ts';
 import type { Session } from '../session.ts';
 import { participantOf } from './lease-model.ts';
 import { LeaseSeat } from './lease-seat.ts';
 import { type LeaseWorld, settled } from './lease-world.ts';
+import { cancellationOf } from './leases.ts';
 import { hex, type LockUnderTest, type Pending } from './lock-under-test.ts';
 
 const NS_PER_MS = 1_000_000n;
@@ -104,7 +106,9 @@ export class LeaseClient {
     };
     const { name } = lock;
     const request = { name: seat === null ? name : '', ...wish, attachmentId, holdId: call.id };
-    acquireLease(this.core, this.session, request, call.cancel.signal).then(
+    const cancellation = cancellationOf(call.cancel.signal);
+    const acquired = async () => acquireLease(this.core, this.session, request, cancellation);
+    acquired().then(
       ({ hold, dirty }) => {
         call.id = hold.id;
         call.outcome = { kind: 'granted', fencingToken: hold.fencingToken, dirty };

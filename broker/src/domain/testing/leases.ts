@@ -1,7 +1,7 @@
 /** Leases of a plain mapping in a fake world, in few words. */
 import { holderBase, type LockMode, makeHoldId } from '@leasehold/shm-core/internal';
+import { type AcquireRequest, acquireLease, type Cancellation } from '../acquire-lease.ts';
 import type { Attachment } from '../attachment.ts';
-import { type AcquireRequest, acquireLease } from '../lease-operations.ts';
 import { attachMapping, claimTicket, createMapping } from '../mapping-operations.ts';
 import type { OwnedMapping } from '../owned-mapping.ts';
 import type { Session } from '../session.ts';
@@ -25,7 +25,7 @@ export async function mapping(
 }
 
 /** Acquires `m` by RPC alone. */
-export function acquire(
+export async function acquire(
   { core }: FakeWorld,
   caller: Session,
   more: Partial<AcquireRequest> = {},
@@ -40,8 +40,19 @@ export function acquire(
     holdId: 0n,
     ...more,
   };
-  return acquireLease(core, caller, request, signal);
+  return acquireLease(core, caller, request, cancellationOf(signal));
 }
+
+/** Of a caller who cancels by that signal. */
+export const cancellationOf = (signal: AbortSignal): Cancellation => ({
+  get aborted() {
+    return signal.aborted;
+  },
+  onAbort(tell) {
+    signal.addEventListener('abort', tell, { once: true });
+    return () => signal.removeEventListener('abort', tell);
+  },
+});
 
 export async function attach({ core }: FakeWorld, caller: Session, access: 'read' | 'write' = 'write') {
   const { attachment, ticket } = await attachMapping(core, caller, { name: 'm', access, forLeases: true });
