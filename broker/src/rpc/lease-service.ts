@@ -1,6 +1,8 @@
 /** LeaseService: requests in, domain, replies out. */
 import {
+  type AcquireLeaseResponse,
   type KeepAliveRequest,
+  type Lease,
   LeaseholdError,
   type LeaseService,
   ReleaseOutcome,
@@ -39,7 +41,7 @@ export function leaseService(context: RpcContext): ServiceImplementation<typeof 
     keepAlive: bidiStream(context, (caller) => (request) => kept(context, caller, request)),
     releaseLease: unary(context, ({ mappingId, holdId, markClean }, caller) => {
       const outcome = leases.releaseLease(core, caller, { mappingId, holdId }, { markClean });
-      return { outcome: OUTCOME[outcome] };
+      return { $typeName: 'leasehold.v1.ReleaseLeaseResponse' as const, outcome: OUTCOME[outcome] };
     }),
     getLease: unary(context, ({ mappingId, holdId }, caller) => {
       const { mapping, hold } = leases.getLease(core, caller, { mappingId, holdId });
@@ -68,11 +70,15 @@ function kept({ core }: RpcContext, caller: Session, { mappingId, holdId, ttlMs 
   }
 }
 
-const acquiredMessage = ({ mapping, hold, dirty }: Acquired) => ({ lease: leaseMessage(mapping, hold, dirty !== 0n) });
+function acquiredMessage({ mapping, hold, dirty }: Acquired): AcquireLeaseResponse {
+  return { $typeName: 'leasehold.v1.AcquireLeaseResponse', lease: leaseMessage(mapping, hold, dirty !== 0n) };
+}
 
-function leaseMessage(mapping: OwnedMapping, hold: Held, previousOwnerDied = mapping.lock.dirty) {
+/** A whole message, with its type: what has none is copied into one before it is sent, which takes longer than all that is done here. */
+function leaseMessage(mapping: OwnedMapping, hold: Held, previousOwnerDied = mapping.lock.dirty): Lease {
   const { id, mode, attachment, fencingToken, timeLeftMs, deadlineNs } = hold;
   return {
+    $typeName: 'leasehold.v1.Lease',
     mappingName: mapping.name,
     mappingId: mapping.id,
     holdId: id,

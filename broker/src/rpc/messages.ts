@@ -1,5 +1,5 @@
 /** What the domain knows, as protocol messages. Every value is copied out at the moment of asking. */
-import { Access, FallbackReason, NumaPlacement, SubscribeMode } from '@leasehold/proto';
+import { Access, FallbackReason, NumaPlacement, type Principal, SubscribeMode } from '@leasehold/proto';
 import type { SegmentGrant } from '@leasehold/shm-core/internal';
 import type { Attachment } from '../domain/attachment.ts';
 import type { BrokerCore } from '../domain/broker-core.ts';
@@ -24,8 +24,8 @@ export const timestamp = (ms: number) => ({
   nanos: Math.floor(ms % 1000) * 1_000_000,
 });
 
-export function principalMessage({ peer, id, name }: Session) {
-  return { pid: peer.pid, uid: peer.uid, gid: peer.gid, sessionId: id, name };
+export function principalMessage({ peer, id, name }: Session): Principal {
+  return { $typeName: 'leasehold.v1.Principal', pid: peer.pid, uid: peer.uid, gid: peer.gid, sessionId: id, name };
 }
 
 export function sessionMessage(session: Session) {
