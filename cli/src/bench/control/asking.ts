@@ -8,9 +8,9 @@ import { BYTES, type CallId, STANDING } from './calls.ts';
 /** One call of a lane; how long it took, ns. */
 type TimedCall = (lane: number) => Promise<number>;
 
-/** As many bytes as AcquireLease and ReleaseLease have there and back. */
+/** As many bytes as AcquireLease and ReleaseLease have there and back, with the names of here. */
 const LEASE_BYTES = [
-  [13, 57],
+  [36, 92],
   [12, 2],
 ] as const;
 
