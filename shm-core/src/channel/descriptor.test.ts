@@ -66,6 +66,19 @@ describe('a frame’s descriptor', () => {
     }
   });
 
+  it('keeps nothing of a frame whose description failed', async () => {
+    const channel = await InMemoryChannel.create({ slots: 3, slotBytes: SLOT_BYTES });
+    const publisher = await channel.publisher(3);
+    const gone = Uint8Array.of(6);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    for (let turn = 0; turn < 4; turn += 1) publisher.publish(publisher.loan(), SLOT_BYTES);
+    const slot = publisher.loan();
+    expect(() => publisher.publish(slot, 9, { ...NO_FIELDS, width: 1, metadata: gone })).toThrow(TypeError);
+    publisher.publish(slot, SLOT_BYTES);
+    expect(readDescriptor(channel.memory, slot)).toMatchObject({ width: 0, metadata: new Uint8Array(0) });
+    expect(descriptorPayloadBytes(channel.memory, slot)).toBe(SLOT_BYTES);
+  });
+
   it('says under which token each frame was published, when its publisher holds the lease again', async () => {
     const channel = await InMemoryChannel.create({ slots: 3, slotBytes: SLOT_BYTES });
     const publisher = await channel.publisher(3);

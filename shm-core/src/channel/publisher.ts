@@ -247,9 +247,11 @@ export class ChannelPublisher {
     const stamp = this.#stamp;
     stamp.payloadBytes = payloadBytes;
     stamp.flags = flags;
+    // Not before it says all: what cannot be written, as metadata that was transferred, throws in the middle of it.
+    this.#described[slot] = 0;
     writeDescriptor(this.#memory, slot, stamp, fields);
     const isPlain = fields === NO_FIELDS && payloadBytes === this.#memory.geometry.slotBytes && flags === 0;
-    this.#described[slot] = isPlain ? 1 : 0;
+    if (isPlain) this.#described[slot] = 1;
   }
 
   /** Publishes a slot that is described. Null when it is not ours any more. */
