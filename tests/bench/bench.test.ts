@@ -1,6 +1,6 @@
 /** That the benchmark runs, that what it reports is what it says, and that it leaves nothing behind. Never how fast anything is. */
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GROUPS, type Report, type Result } from 'leasehold/bench';
@@ -92,6 +92,10 @@ describe('npm run bench', () => {
     const second = await leasehold(['bench', '--quick', '--only', 'leases', '--compare', file]).ended;
     expect(second.code, second.stderr).toBe(0);
     expect(second.stdout.toString()).toMatch(/NOW\/BEFORE(.|\n)*leases\/leasehold\/try-shared/);
+    const args = ['bench', '--quick', '--only', 'leases/leasehold/death', '--compare', file];
+    const part = await leasehold(args).ended;
+    expect(part.stdout.toString()).toMatch(/leases\/leasehold\/death/);
+    expect(part.stdout.toString()).not.toContain('only in the earlier run');
   });
 
   it.each([
@@ -122,7 +126,8 @@ describe('npm run bench', () => {
 
   it('ends everything that it started when it is interrupted, and says so', async () => {
     const temporary = tempDir();
-    const running = leasehold(['bench', '--quick', '--only', 'hand-off'], {
+    const file = join(tempDir(), 'never.json');
+    const running = leasehold(['bench', '--quick', '--only', 'hand-off', '--json', file], {
       env: { ...process.env, TMPDIR: temporary },
     });
     const { stderr } = running.child;
@@ -138,6 +143,7 @@ describe('npm run bench', () => {
     });
     expect(children.filter(isAlive)).toEqual([]);
     expect(leftBehind(temporary)).toEqual([]);
+    expect(existsSync(file)).toBe(false);
   });
 });
 

@@ -2,6 +2,7 @@
 import { type BenchFlags, runBenchProgram } from 'leasehold/bench';
 import { peers } from './peers/peers.ts';
 import { writeDocuments } from './report/documents.ts';
+import { goalsText } from './report/goals.ts';
 
 const DOCS = 'docs';
 
@@ -15,6 +16,7 @@ process.exitCode = await runBenchProgram(process.argv.slice(2), {
   switches: { [DOCS]: 'also make README.md, docs/PERFORMANCE.md and its charts from the figures' },
   refuse,
   after: (report, switches) => {
+    if (!report.quick) process.stdout.write(goalsText(report));
     if (switches.has(DOCS)) writeDocuments(report);
   },
 });

@@ -1,6 +1,6 @@
 /**
  * One process that lends, publishes, takes and releases frame after frame, for a profiler: what our own work costs where no line moves
- * between cores. `node tests/bench/one-process.ts [persistent|fenced] [FRAMES]`, with a broker running; under `perf record`, give node
+ * between cores. `npx node tests/bench/one-process.ts [persistent|fenced] [FRAMES]`, with a broker running; under `perf record`, give node
  * `--perf-basic-prof` (docs/PERFORMANCE.md, "What limits each figure").
  */
 import { connect, type Publisher, type Subscriber } from '@leasehold/client';

@@ -7,6 +7,8 @@ import { command } from '../support/processes.ts';
 const pageText = (page: string): string => readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8');
 const readme = pageText('README.md');
 
+/** Sixteen frames, numbered from 1, with what was written into them. */
+const BATCH = Array.from({ length: 16 }, (_, number) => `${number + 1}n ${number}\n`).join('');
 const FENCED = ['written by the first', 'written by the second', 'true true', 'false 0 false'];
 
 test.each([
@@ -14,6 +16,8 @@ test.each([
   ['README.md', 'lease', 'shared 42 false\n'],
   ['README.md', 'memory', 'base 64 SMALLER_THAN_PAGE\n10000 4999.5 true\n'],
   ['docs/WAITING.md', 'wait-set', 'cameras/left 1n\ncameras/right 1n\n'],
+  ['docs/WAITING.md', 'take-sync', 'ready\nitem 1\nitem 2\nitem 3\n'],
+  ['docs/WAITING.md', 'batch', BATCH],
   ['docs/LOCKS.md', 'fencing', `${FENCED.join('\n')}\n`],
 ])('the example in %s marked %s runs and prints what its comments say', async (page, marker, printed) => {
   const example = new RegExp(`<!-- ${marker}:begin.*-->\\n\`\`\`ts\\n([\\s\\S]*?)\`\`\``).exec(pageText(page))?.[1];

@@ -1,5 +1,5 @@
 /** The options of the benchmark, for `leasehold bench` and for whoever adds peers to it, and what is done with the report. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { CliContext } from '../program/context.ts';
 import { UsageError } from '../program/errors.ts';
 import { colorsFor } from '../program/output.ts';
@@ -9,7 +9,7 @@ import type { Peer } from './peer.ts';
 import { printReport } from './print-report.ts';
 import { readReport } from './read-report.ts';
 import { GROUPS, type Report } from './report-model.ts';
-import { runBench } from './run-bench.ts';
+import { isAsked, runBench } from './run-bench.ts';
 
 /** As commander leaves them. */
 export interface BenchFlags {
@@ -25,7 +25,7 @@ export async function bench(flags: BenchFlags, context: CliContext, peers: reado
   const { json } = flags;
   // Found out before ten minutes of measuring, not after.
   if (json !== undefined) naming('--json', requireWritable)(json);
-  const earlier = flags.compare === undefined ? null : naming('--compare', readReport)(flags.compare);
+  const earlier = flags.compare === undefined ? null : partOf(naming('--compare', readReport)(flags.compare), only);
   const { dim } = colorsFor(context, 'stderr');
   const report = await runBench({
     quick: flags.quick === true,
@@ -47,10 +47,18 @@ function parseNames(text: string): readonly string[] {
   return names;
 }
 
-/** @throws UsageError */
+/** What was not asked for today is not missing. */
+const partOf = (report: Report, only: readonly string[] | undefined): Report => ({
+  ...report,
+  results: report.results.filter(({ id }) => isAsked(id, only)),
+});
+
+/** Leaves no file behind, should nothing come of the run. @throws UsageError */
 function requireWritable(path: string): void {
+  const existed = existsSync(path);
   try {
     writeFileSync(path, '', { flag: 'a' });
+    if (!existed) rmSync(path);
   } catch (cause) {
     throw new UsageError(`${path} cannot be written: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }

@@ -156,7 +156,8 @@ async function makeScenarios(lab: Lab, options: RunOptions): Promise<readonly Sc
   return scenarios;
 }
 
-const isAsked = (name: string, only: readonly string[] | undefined): boolean =>
+/** Whether `only`, if there is one, asks for what has this name or id. */
+export const isAsked = (name: string, only: readonly string[] | undefined): boolean =>
   only === undefined || only.some((wanted) => `${name}/`.startsWith(`${wanted}/`));
 
 const inOrder = (results: readonly Result[]): readonly Result[] =>

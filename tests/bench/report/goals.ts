@@ -120,6 +120,16 @@ export function outcomesOf(report: Report): readonly Outcome[] {
   });
 }
 
+/** A line for each goal of which this run has the figures, for a terminal. */
+export function goalsText(report: Report): string {
+  const lines = outcomesOf(report).flatMap(({ goal, measured, verdict }) => {
+    if (measured === null) return [];
+    const limit = `${goal.atLeast === true ? 'at least' : 'at most'} ${goal.limitText}`;
+    return [`  ${verdict.padEnd(6)}  ${goal.text(measured)} (${limit})  ${goal.what}`];
+  });
+  return lines.length === 0 ? '' : `\ngoals\n${lines.join('\n')}\n`;
+}
+
 /** A row for each; what was missed stands out. */
 export function goalsTable(report: Report): readonly string[] {
   return [

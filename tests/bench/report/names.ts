@@ -60,7 +60,7 @@ export const wayName = ({ who, views }: Way): string =>
 /** Whether a side asks again and again, instead of sleeping. */
 export const spins = ({ waiting }: Way): boolean => waiting === 'spin' || waiting === 'yield';
 
-/** Where nothing is moved: what the hardware, and the kernel, allow. */
+/** Where nothing is moved but what shows that something was: what the hardware, and the kernel, allow. */
 export const isLimit = ({ who }: Pick<Result, 'who'>): boolean => LIMITS.has(who);
 
 const LIMITS: ReadonlySet<string> = new Set(['atomics', 'lines', 'doorbell', 'c-atomics', 'c-futex', 'c-eventfd']);
