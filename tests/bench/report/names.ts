@@ -63,4 +63,19 @@ export const spins = ({ waiting }: Way): boolean => waiting === 'spin' || waitin
 /** Where nothing is moved but what shows that something was: what the hardware, and the kernel, allow. */
 export const isLimit = ({ who }: Pick<Result, 'who'>): boolean => LIMITS.has(who);
 
-const LIMITS: ReadonlySet<string> = new Set(['atomics', 'lines', 'doorbell', 'c-atomics', 'c-futex', 'c-eventfd']);
+/** The payload with which a way stands beside others that carry `payloadBytes`: of a limit it is the same, whatever they carry. */
+export const payloadFor = ({ who }: Way, payloadBytes: number): number => LIMITS.get(who)?.payloadBytes ?? payloadBytes;
+
+/** What a limit moves, for its row. */
+export const limitText = ({ who }: Way): string | null => LIMITS.get(who)?.moves ?? null;
+
+const ONE_WORD = { payloadBytes: 8, moves: 'one word' };
+
+const LIMITS: ReadonlyMap<string, { readonly payloadBytes: number; readonly moves: string }> = new Map([
+  ['atomics', ONE_WORD],
+  ['lines', { payloadBytes: 4_096, moves: 'of a frame' }],
+  ['doorbell', ONE_WORD],
+  ['c-atomics', ONE_WORD],
+  ['c-futex', ONE_WORD],
+  ['c-eventfd', ONE_WORD],
+]);

@@ -1,7 +1,7 @@
 /** A run as Markdown tables. Each function gives the lines of one block. */
 import type { Group, Report, Result } from 'leasehold/bench';
 import { figureOf, find, ratioOf } from './lookup.ts';
-import { handOffId, isLimit, partsOf, spins, type Way, waitingText, wayName, waysOf } from './names.ts';
+import { handOffId, limitText, partsOf, payloadFor, spins, type Way, waitingText, wayName, waysOf } from './names.ts';
 import { bytesText, countText, figureText, mainFigure, microseconds, threeDigits } from './text.ts';
 
 type Lines = readonly string[];
@@ -28,7 +28,7 @@ export function shortHandOffs(report: Report): Lines {
   const ways = waysOf(report).filter((way) => Number.isFinite(quickness(report, way)));
   const sorted = ways.sort((left, right) => quickness(report, left) - quickness(report, right));
   const rows = [...sorted.filter(spins), ...sorted.filter((way) => !spins(way))].map((way) => [
-    isLimit(way) ? `${wayName(way)} (one word)` : wayName(way),
+    shortName(way),
     waitingText(way.waiting),
     ...SHORT_PAYLOADS.flatMap((payloadBytes) => shortCells(report, way, payloadBytes)),
   ]);
@@ -36,12 +36,17 @@ export function shortHandOffs(report: Report): Lines {
   return table(['one way, µs', 'waiting', ...head], 2, rows);
 }
 
+function shortName(way: Way): string {
+  const moves = limitText(way);
+  return moves === null ? wayName(way) : `${wayName(way)} (${moves})`;
+}
+
 function quickness(report: Report, way: Way): number {
-  return figureOf(report, handOffId(way, isLimit(way) ? 8 : SHORT_PAYLOADS[0])) ?? Number.POSITIVE_INFINITY;
+  return figureOf(report, handOffId(way, payloadFor(way, SHORT_PAYLOADS[0]))) ?? Number.POSITIVE_INFINITY;
 }
 
 function shortCells(report: Report, way: Way, payloadBytes: number): readonly string[] {
-  const id = handOffId(way, isLimit(way) ? 8 : payloadBytes);
+  const id = handOffId(way, payloadFor(way, payloadBytes));
   const distribution = find(report, id)?.distribution;
   if (distribution === undefined) return ['', '', ''];
   return [microseconds(distribution.p50), microseconds(distribution.p99), againstAtomics(report, id)];

@@ -1,7 +1,7 @@
 /** A row for each way of handing over, a panel for each payload: a dot at p50, a line from there to p99, and p50 in figures. */
 import type { Report } from 'leasehold/bench';
 import { find } from '../lookup.ts';
-import { handOffId, isLimit, nameOf, spins, type Way, waysOf } from '../names.ts';
+import { handOffId, limitText, nameOf, payloadFor, spins, type Way, waysOf } from '../names.ts';
 import { bytesText, durationText } from '../text.ts';
 import type { Drawing } from './draw.ts';
 import { type CustomApi, decadesOf, timeAxis, wordsAt } from './marks.ts';
@@ -61,24 +61,21 @@ function rowsOf(report: Report): readonly Row[] {
 }
 
 function quickness(report: Report, way: Way): number {
-  const payloads = isLimit(way) ? [8] : PAYLOADS;
-  const found = payloads.map((payloadBytes) => find(report, handOffId(way, payloadBytes))?.distribution);
+  const found = PAYLOADS.map((payload) => find(report, handOffId(way, payloadFor(way, payload)))?.distribution);
   return found.find((distribution) => distribution !== undefined)?.p50 ?? Number.POSITIVE_INFINITY;
 }
 
 function rowLabel(way: Way, spinning: boolean): string {
   const { who, waiting, views } = way;
   const usual = spinning ? 'spin' : 'event-loop';
-  const details = [isLimit(way) ? 'one word' : null, views, waiting === usual ? null : waiting].filter(
-    (detail) => detail !== null,
-  );
+  const details = [limitText(way), views, waiting === usual ? null : waiting].filter((detail) => detail !== null);
   return details.length === 0 ? nameOf(who) : `${nameOf(who)}, ${details.join(', ')}`;
 }
 
 function marksOf(report: Report, rows: readonly Row[], payloadBytes: number, theme: Theme): readonly Mark[] {
   return rows.flatMap(({ way }, row) => {
     if (way === null) return [];
-    const distribution = find(report, handOffId(way, isLimit(way) ? 8 : payloadBytes))?.distribution;
+    const distribution = find(report, handOffId(way, payloadFor(way, payloadBytes)))?.distribution;
     if (distribution === undefined) return [];
     const { p50, p99 } = distribution;
     return [{ row, p50, p99, color: colorOf(theme, way.who) }];
