@@ -14,8 +14,8 @@ const CHUNKS_ON_ONE_CONNECTION = 8;
 const MIB = 2 ** 20;
 /** A ringer remembers the addresses of up to 4,096 doorbells, about 1 MiB; more than 400 B per cycle would be a leak. */
 const HEAP_GROWTH_BYTES_MAX = 4 * MIB;
-/** What the runtime's heap may still grow into after the warm-up. A leaked page and a half per cycle would be more. */
-const RESIDENT_GROWTH_BYTES_MAX = 48 * MIB;
+/** What allocators and compiled code may still take after the warm-up. A leaked page per cycle would be more. */
+const NATIVE_GROWTH_BYTES_MAX = 32 * MIB;
 /** Ranges of the runtime's heap. One leaked range per cycle would be 10,000. */
 const MAPS_GROWTH_MAX = 1_000;
 
@@ -25,7 +25,7 @@ function expectLevel(who: string, before: Settled, after: Settled): void {
   expect([after.memfds, after.memfdMaps], `${who}: shared memory`).toEqual([0, 0]);
   expect(after.maps - before.maps, `${who}: mapped ranges`).toBeLessThan(MAPS_GROWTH_MAX);
   expect(after.heapBytes - before.heapBytes, `${who}: heap, B`).toBeLessThan(HEAP_GROWTH_BYTES_MAX);
-  expect(after.residentBytes - before.residentBytes, `${who}: resident, B`).toBeLessThan(RESIDENT_GROWTH_BYTES_MAX);
+  expect(after.nativeBytes - before.nativeBytes, `${who}: native, B`).toBeLessThan(NATIVE_GROWTH_BYTES_MAX);
 }
 
 it('2,000 cycles of connect, create, attach, publish, take, close, and 8,000 on one connection, leave nothing behind', async () => {
