@@ -27,7 +27,10 @@ export function waiting<Request, Response>(
     inTurn(context, call, callback, (caller) => {
       const cancellation = new CallCancellation(call);
       const answer = handle(call.request, caller, cancellation);
-      if (!(answer instanceof Promise)) return callback(null, answer);
+      if (!(answer instanceof Promise)) {
+        cancellation.answered();
+        return callback(null, answer);
+      }
       answer.then(
         (response) => {
           cancellation.answered();

@@ -1,6 +1,6 @@
 /**
  * The cache lines that a frame of ours moves, and nothing else: the word that says that it is there, a line that describes it, with the
- * time, the ends of its payload, and the pin that keeps it. No lease, no members, no views, no trust in nobody: what Leasehold takes
+ * time, the ends of its payload, and the pin that keeps it. No lease, no members, no views, no distrust of anybody: what Leasehold takes
  * beyond this is its own work, what this takes beyond bare `Atomics` is the lines'.
  */
 import { monotonicNs } from '@leasehold/client';
